@@ -1,0 +1,5 @@
+"""CcInfo, where rules_cc has it."""
+
+load(":native.bzl", "NativeCcInfo")
+
+CcInfo = NativeCcInfo

@@ -1,0 +1,19 @@
+// The CPU bodies compiled for portable.
+#define COTERIE_LANES portable
+// clang-format off: the bodies build on what stands above them.
+#include <cstddef>
+#include "kernels/cpu/bodies.h"
+#include "kernels/cpu/panel_layout.h"
+#include "kernels/cpu/lanes_portable.h"
+#include "kernels/cpu/math_body.h"
+#include "kernels/cpu/product_body.h"
+#include "kernels/cpu/rowwise_body.h"
+#include "kernels/cpu/attention_body.h"
+#include "kernels/cpu/table_body.h"
+// clang-format on
+
+namespace coterie {
+
+const KernelBodies kPortableBodies = portable::MakeBodies();
+
+}  // namespace coterie
