@@ -61,6 +61,9 @@ ModelConfig Gemma4_26B();
 // Gemma 4 without experts, with per-layer embeddings or with shared KV (message names what was found).
 absl::StatusOr<ModelConfig> ModelConfigFromJson(absl::string_view json);
 
+// `eos_token_id` of generation_config.json, one or several; none if it has none.
+absl::StatusOr<std::vector<int32_t>> EosIdsFromJson(absl::string_view json);
+
 }  // namespace coterie
 
 #endif  // COTERIE_MODEL_CONFIG_H_

@@ -32,8 +32,11 @@ class ExpertRunner {
 
  private:
   Parallel* const pool_;
-  Buffer gate_up_, hidden_, down_;
+  Buffer gate_up_, hidden_, down_;  // [pairs of all jobs, …]
   EncodedRows encoded_;
+  std::vector<MatMulJob> products_;
+  std::vector<const std::byte*> hidden_rows_;
+  std::vector<std::byte*> outputs_;
 };
 
 }  // namespace coterie

@@ -19,6 +19,7 @@
 #define COTERIE_MODEL_TRUNK_H_
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -69,8 +70,16 @@ class Trunk {
   int64_t max_rows() const { return options_.max_rows; }
 
  private:
-  Tensor Scratch(Buffer& buffer, int64_t num_cols) const;
-  void PrepareHeads(int64_t layer, const Tensor& query, const Tensor& key, const Tensor& value);
+  int64_t num_rows() const { return static_cast<int64_t>(batch_.tokens.size()); }
+  Tensor View(const Buffer& buffer, int64_t num_cols) const;  // [num_rows, num_cols]
+  // body(begin, end) over the rows, on the pool where there are many.
+  template <typename Body>
+  void ForRows(Body body);
+  void Encode(RowFormat format, const Tensor& x, EncodedRows* out);
+  // x · wᵀ for each weight, of the same encoded rows, in one parallel region.
+  void Project(const EncodedRows& x, std::initializer_list<const PackedMatrix*> weights, std::initializer_list<Tensor> outs);
+  void StoreSliding(int64_t layer, int64_t row);
+  void StoreGlobal(int64_t layer, int64_t row);
 
   const ModelConfig* const config_;
   const TrunkWeights* const weights_;
@@ -78,10 +87,17 @@ class Trunk {
   Parallel* const pool_;
   TrunkBatch batch_;
   std::vector<float> inverse_frequency_sliding_, inverse_frequency_global_;
+  int64_t some_sliding_ = kNoLayer, some_global_ = kNoLayer;  // a layer of each type
   std::vector<int32_t> experts_;
   std::vector<float> expert_weights_;
   EncodedRows encoded_, expert_input_;
-  Buffer x_, normed_, query_, value_query_, key_, value_, attended_, branch_, dense_, gate_up_, hidden_, gate_logits_;
+  std::vector<const std::byte*> row_pointers_;
+  std::vector<MatMulJob> products_;
+  Buffer x_, normed_, branch_, dense_;         // [rows, model_dim]
+  Buffer query_, value_query_, attended_;      // [rows, heads * head_dim]
+  Buffer key_, value_;                         // [rows, kv_heads * head_dim]
+  Buffer compact_;                             // [rows, heads * rotated dims]: a global layer's queries, or keys, as scores want them
+  Buffer gate_up_, hidden_, gate_logits_;
   Buffer cos_sliding_, sin_sliding_, cos_global_, sin_global_;
 };
 

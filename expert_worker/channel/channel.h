@@ -45,7 +45,8 @@ class ExpertChannel {
 
   virtual const std::string& name() const = 0;  // "local", or the worker's address: used in errors, logs and metrics
 
-  // Starts the work and returns its id without waiting for the reply. Unavailable when the worker is gone.
+  // Starts the work and returns its id without waiting for the reply. The batch and its rows stay alive until the reply has been taken or
+  // has failed. Unavailable when the worker is gone.
   virtual absl::StatusOr<uint64_t> Dispatch(const DispatchBatch& batch) = 0;
 
   // Waits for the reply. Unavailable (names the worker) at once when the link is lost, DeadlineExceeded at the deadline,

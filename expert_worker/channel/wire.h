@@ -1,0 +1,30 @@
+// The frames of expert.proto ⇄ the batches of channel.h: sizes, indices and checksums are judged here, on both ends.
+#ifndef COTERIE_EXPERT_WORKER_CHANNEL_WIRE_H_
+#define COTERIE_EXPERT_WORKER_CHANNEL_WIRE_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "expert_worker/channel/channel.h"
+#include "proto/expert.pb.h"
+
+namespace coterie {
+
+// The largest message either end takes: 8,192 rows of 11 KiB, eight outputs a row, and room.
+inline constexpr int kFrameBytesMax = 1 << 30;
+
+uint64_t Checksum(const void* data, size_t num_bytes);
+
+// Replaces what `frame` held; its memory is reused.
+void FillDispatch(const DispatchBatch& batch, uint64_t id, uint32_t deadline_ms, v1::DispatchRequest* frame);
+
+// The batch points into the frame. InvalidArgument: sizes do not fit each other; DataLoss: the checksum does not, or a value is
+// not finite. Indices are judged by ExpertHost::Validate.
+absl::Status ReadDispatch(const v1::DispatchRequest& frame, DispatchBatch* batch);
+
+// InvalidArgument / DataLoss likewise; the status the worker sent, if the dispatch failed there.
+absl::Status ReadCombine(const v1::CombineReply& frame, CombineBatch* batch);
+
+}  // namespace coterie
+
+#endif  // COTERIE_EXPERT_WORKER_CHANNEL_WIRE_H_

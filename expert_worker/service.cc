@@ -1,0 +1,196 @@
+#include "expert_worker/service.h"
+
+#include <chrono>
+#include <random>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "expert_worker/channel/wire.h"
+#include "kernels/status_macros.h"
+#include "ops/process/log.h"
+
+namespace coterie {
+namespace {
+
+std::string NewInstanceId() {
+  std::random_device random;
+  return absl::StrFormat("%08x%08x", random(), random());
+}
+
+grpc::Status ToGrpc(const absl::Status& status) {
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
+}
+
+}  // namespace
+
+// One router's stream. While a dispatch is in hand a drain waits for its answer; otherwise it cancels the read.
+class ExpertWorkerService::Session {
+ public:
+  Session(ExpertWorkerService* service, grpc::ServerContext* context) : service_(service), context_(context) {
+    std::lock_guard<std::mutex> lock(service_->mu_);
+    admitted_ = !service_->draining_;
+    if (admitted_) service_->sessions_.insert(this);
+    service_->metrics_->streams.Increment();
+  }
+  ~Session() {
+    std::lock_guard<std::mutex> lock(service_->mu_);
+    service_->sessions_.erase(this);
+    service_->metrics_->streams.Decrement();
+    service_->session_ended_.notify_all();
+  }
+
+  // Requires the service's mutex.
+  void Drain() {
+    if (!busy_) context_->TryCancel();
+  }
+  // False when the worker drains: the stream is to end.
+  bool SetBusy(bool busy) {
+    std::lock_guard<std::mutex> lock(service_->mu_);
+    busy_ = busy;
+    return !service_->draining_;
+  }
+  bool admitted() const { return admitted_; }
+
+ private:
+  ExpertWorkerService* const service_;
+  grpc::ServerContext* const context_;
+  bool admitted_ = false;
+  bool busy_ = false;
+};
+
+ExpertWorkerService::ExpertWorkerService(ExpertHost* host, ExpertWorkerMetrics* metrics, int num_threads)
+    : host_(host), metrics_(metrics), num_threads_(num_threads), instance_id_(NewInstanceId()) {}
+
+absl::Status ExpertWorkerService::LoadShard(const Shard& shard) {
+  std::lock_guard<std::mutex> lock(host_mu_);
+  const auto start = std::chrono::steady_clock::now();
+  const absl::Status status = host_->Load(shard);
+  metrics_->resident_bytes.Set(static_cast<double>(host_->resident_bytes()));
+  metrics_->resident_experts.Set(static_cast<double>(host_->shard().num_held()));
+  if (!status.ok()) return status;
+  LogInfo("shard loaded", {{"shard", shard.text()},
+                           {"experts", shard.num_held()},
+                           {"bytes", host_->resident_bytes()},
+                           {"format", DTypeName(host_->format())},
+                           {"took", absl::FromChrono(std::chrono::steady_clock::now() - start)}});
+  return absl::OkStatus();
+}
+
+void ExpertWorkerService::Drain(absl::Time deadline) {
+  std::unique_lock<std::mutex> lock(mu_);
+  draining_ = true;
+  metrics_->draining.Set(1);
+  for (Session* session : sessions_) session->Drain();
+  const auto until = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(deadline - absl::Now());
+  session_ended_.wait_until(lock, until, [&] { return sessions_.empty(); });
+}
+
+void ExpertWorkerService::Describe(v1::WorkerDescription* description) {
+  {
+    std::lock_guard<std::mutex> lock(host_mu_);
+    const ModelConfig& config = host_->config();
+    description->set_model_digest(host_->checkpoint().digest());
+    description->set_expert_format(DTypeName(host_->format()));
+    description->set_num_layers(static_cast<uint32_t>(config.num_layers));
+    description->set_num_experts(static_cast<uint32_t>(config.num_experts));
+    description->set_model_dim(static_cast<uint32_t>(config.model_dim));
+    description->set_shard(host_->shard().text());
+    description->set_resident(host_->shard().Bitmap());
+    description->set_resident_bytes(static_cast<uint64_t>(host_->resident_bytes()));
+  }
+  description->set_num_threads(static_cast<uint32_t>(num_threads_));
+  description->set_instance_id(instance_id_);
+  std::lock_guard<std::mutex> lock(mu_);
+  description->set_draining(draining_);
+}
+
+grpc::Status ExpertWorkerService::Describe(grpc::ServerContext*, const v1::DescribeRequest*, v1::WorkerDescription* description) {
+  Describe(description);
+  return grpc::Status::OK;
+}
+
+grpc::Status ExpertWorkerService::LoadShard(grpc::ServerContext*, const v1::LoadShardRequest* request, v1::WorkerDescription* description) {
+  const ModelConfig& config = host_->config();
+  if (request->model_digest() != host_->checkpoint().digest() || request->expert_format() != DTypeName(host_->format())) {
+    return ToGrpc(absl::FailedPreconditionError(absl::StrCat("this worker has model ", host_->checkpoint().digest(), " in ", DTypeName(host_->format()), ", asked for ",
+                                                             request->model_digest(), " in ", request->expert_format())));
+  }
+  {
+    std::lock_guard<std::mutex> lock(mu_);
+    if (draining_) return ToGrpc(absl::UnavailableError("draining"));
+  }
+  const absl::StatusOr<Shard> shard = Shard::Parse(request->shard(), config.num_layers, config.num_experts);
+  if (!shard.ok()) return ToGrpc(shard.status());
+  const absl::Status status = LoadShard(*shard);
+  if (!status.ok()) return ToGrpc(status);
+  Describe(description);
+  return grpc::Status::OK;
+}
+
+grpc::Status ExpertWorkerService::Exchange(grpc::ServerContext* context, grpc::ServerReaderWriter<v1::CombineReply, v1::DispatchRequest>* stream) {
+  Session session(this, context);
+  if (!session.admitted()) return ToGrpc(absl::UnavailableError("draining"));
+  LogInfo("router joined", {{"peer", context->peer()}});
+  // Kept for the stream's life: their memory serves every message.
+  v1::DispatchRequest request;
+  v1::CombineReply reply;
+  DispatchBatch batch;
+  bool stay = true;
+  while (stay && stream->Read(&request)) {
+    session.SetBusy(true);
+    if (!context->IsCancelled()) {
+      Answer(request, &batch, &reply);
+      if (!stream->Write(reply)) stay = false;
+    }
+    stay &= session.SetBusy(false);
+  }
+  LogInfo("router left", {{"peer", context->peer()}});
+  std::lock_guard<std::mutex> lock(mu_);
+  return draining_ ? ToGrpc(absl::UnavailableError("draining")) : grpc::Status::OK;
+}
+
+void ExpertWorkerService::Answer(const v1::DispatchRequest& request, DispatchBatch* batch, v1::CombineReply* reply) {
+  reply->set_dispatch_id(request.dispatch_id());
+  reply->set_error_code(0);
+  reply->clear_error_message();
+  const absl::Status status = Compute(request, batch, reply);
+  metrics_->dispatches.Increment();
+  metrics_->rows.Increment(request.num_rows());
+  metrics_->received_bytes.Increment(static_cast<double>(request.rows().size()));
+  if (status.ok()) {
+    metrics_->sent_bytes.Increment(static_cast<double>(reply->rows().size()));
+    return;
+  }
+  metrics_->CountError(status);
+  reply->mutable_rows()->clear();
+  reply->set_num_pairs(0);
+  reply->set_error_code(static_cast<int32_t>(status.code()));
+  reply->set_error_message(std::string(status.message()));
+}
+
+absl::Status ExpertWorkerService::Compute(const v1::DispatchRequest& request, DispatchBatch* batch, v1::CombineReply* reply) {
+  RETURN_IF_ERROR(ReadDispatch(request, batch));
+  std::lock_guard<std::mutex> lock(host_mu_);
+  RETURN_IF_ERROR(host_->Validate(*batch));
+  const auto start = std::chrono::steady_clock::now();
+  std::string* rows = reply->mutable_rows();
+  const size_t num_pairs = batch->pair_row.size();
+  rows->resize(num_pairs * static_cast<size_t>(host_->output_row_bytes()));
+  host_->Compute(*batch, reinterpret_cast<std::byte*>(rows->data()));
+  const auto took = std::chrono::steady_clock::now() - start;
+  reply->set_row_format(static_cast<v1::RowFormat>(host_->output_format()));
+  reply->set_num_cols(static_cast<uint32_t>(batch->num_cols));
+  reply->set_num_pairs(static_cast<uint32_t>(num_pairs));
+  reply->set_checksum(Checksum(rows->data(), rows->size()));
+  reply->set_compute_ns(static_cast<uint64_t>(std::chrono::nanoseconds(took).count()));
+  metrics_->compute_seconds.Observe(std::chrono::duration<double>(took).count());
+  CountPairs(*batch);
+  return absl::OkStatus();
+}
+
+void ExpertWorkerService::CountPairs(const DispatchBatch& batch) {
+  metrics_->layer_pairs[static_cast<size_t>(batch.layer)]->Increment(static_cast<double>(batch.pair_row.size()));
+  for (int32_t expert : batch.pair_expert) metrics_->expert_pairs[static_cast<size_t>(expert)]->Increment();
+}
+
+}  // namespace coterie

@@ -1,0 +1,62 @@
+// ExpertWorkerService: the worker's end of expert.proto. One stream per router, read and answered in order; one batch is computed at
+// a time, with all of the worker's threads.
+//
+// A dispatch is judged before it is computed: its sizes, checksum and indices, and that every value is finite. One that does not pass is answered with
+// its error, and the stream goes on.
+//
+// Thread-safe: gRPC calls it from its own threads.
+#ifndef COTERIE_EXPERT_WORKER_SERVICE_H_
+#define COTERIE_EXPERT_WORKER_SERVICE_H_
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "absl/time/time.h"
+#include "expert_worker/expert_host.h"
+#include "expert_worker/metrics.h"
+#include "proto/expert.grpc.pb.h"
+
+namespace coterie {
+
+class ExpertWorkerService final : public v1::ExpertWorker::Service {
+ public:
+  // host and metrics: not owned, outlive this; the host is used by nobody else.
+  ExpertWorkerService(ExpertHost* host, ExpertWorkerMetrics* metrics, int num_threads);
+
+  absl::Status LoadShard(const Shard& shard);
+
+  // Takes no new streams, lets every dispatch in hand be answered, then ends the streams with UNAVAILABLE. Returns when they have
+  // ended, or at the deadline.
+  void Drain(absl::Time deadline);
+
+  grpc::Status Describe(grpc::ServerContext* context, const v1::DescribeRequest* request, v1::WorkerDescription* description) override;
+  grpc::Status LoadShard(grpc::ServerContext* context, const v1::LoadShardRequest* request, v1::WorkerDescription* description) override;
+  grpc::Status Exchange(grpc::ServerContext* context, grpc::ServerReaderWriter<v1::CombineReply, v1::DispatchRequest>* stream) override;
+
+ private:
+  class Session;
+
+  void Describe(v1::WorkerDescription* description);
+  void Answer(const v1::DispatchRequest& request, DispatchBatch* batch, v1::CombineReply* reply);
+  absl::Status Compute(const v1::DispatchRequest& request, DispatchBatch* batch, v1::CombineReply* reply);
+  void CountPairs(const DispatchBatch& batch);
+
+  ExpertHost* const host_;
+  ExpertWorkerMetrics* const metrics_;
+  const int num_threads_;
+  const std::string instance_id_;
+
+  std::mutex host_mu_;  // guards *host_
+
+  std::mutex mu_;  // guards what follows
+  std::condition_variable session_ended_;
+  bool draining_ = false;
+  std::set<Session*> sessions_;
+};
+
+}  // namespace coterie
+
+#endif  // COTERIE_EXPERT_WORKER_SERVICE_H_

@@ -1,0 +1,85 @@
+// TokenStream: what the engine has generated for one request, on its way to the front end. The engine puts and never waits; the front end
+// takes, and may cancel at any moment. Bounded by the request's max_tokens.
+//
+// Thread-safe: one putter, one taker.
+#ifndef COTERIE_ROUTER_ENGINE_TOKEN_STREAM_H_
+#define COTERIE_ROUTER_ENGINE_TOKEN_STREAM_H_
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "router/sampling/sampler.h"
+
+namespace coterie {
+
+struct TokenEvent {
+  int32_t id = 0;
+  TokenLogprobs logprobs;  // when asked for
+};
+
+enum class EndReason { kStopToken, kLength, kFailed };
+
+struct RequestUsage {
+  int64_t prompt_tokens = 0;
+  int64_t generated_tokens = 0;
+  double queue_seconds = 0;
+  double prefill_seconds = 0;
+  double decode_seconds = 0;
+};
+
+struct EndEvent {
+  EndReason reason = EndReason::kFailed;
+  absl::Status status;  // of kFailed
+  RequestUsage usage;
+};
+
+class TokenStream {
+ public:
+  void Put(TokenEvent event) {
+    std::lock_guard<std::mutex> lock(mu_);
+    tokens_.push_back(std::move(event));
+    changed_.notify_one();
+  }
+  void End(EndEvent event) {
+    std::lock_guard<std::mutex> lock(mu_);
+    end_ = std::move(event);
+    changed_.notify_one();
+  }
+
+  // The next token, or nullopt at the end or when `patience` has passed: look at ended().
+  std::optional<TokenEvent> Next(absl::Duration patience) {
+    std::unique_lock<std::mutex> lock(mu_);
+    const auto until = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(patience);
+    changed_.wait_until(lock, until, [&] { return !tokens_.empty() || end_.has_value(); });
+    if (tokens_.empty()) return std::nullopt;
+    TokenEvent event = std::move(tokens_.front());
+    tokens_.pop_front();
+    return event;
+  }
+  // Set once every token has been taken.
+  std::optional<EndEvent> ended() {
+    std::lock_guard<std::mutex> lock(mu_);
+    return tokens_.empty() ? end_ : std::nullopt;
+  }
+
+  void Cancel() { cancelled_ = true; }
+  bool cancelled() const { return cancelled_; }
+
+ private:
+  std::mutex mu_;
+  std::condition_variable changed_;
+  std::deque<TokenEvent> tokens_;
+  std::optional<EndEvent> end_;
+  std::atomic<bool> cancelled_{false};
+};
+
+}  // namespace coterie
+
+#endif  // COTERIE_ROUTER_ENGINE_TOKEN_STREAM_H_

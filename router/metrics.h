@@ -1,0 +1,63 @@
+// Every metric of the router, in one struct, resolved at construction. docs/metrics.md has a row for each.
+#ifndef COTERIE_ROUTER_METRICS_H_
+#define COTERIE_ROUTER_METRICS_H_
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+
+namespace coterie {
+
+struct RouterMetrics {
+  RouterMetrics(prometheus::Registry& registry, int64_t num_layers, int64_t num_experts, const std::vector<std::string>& workers);
+
+  prometheus::Counter& prompt_tokens;
+  prometheus::Counter& generated_tokens;
+  prometheus::Gauge& running;
+  prometheus::Gauge& queued;
+  prometheus::Gauge& kv_used_bytes;
+  prometheus::Gauge& kv_reserved_bytes;
+  prometheus::Gauge& kv_budget_bytes;
+  prometheus::Histogram& queue_wait_seconds;
+  prometheus::Histogram& time_to_first_token_seconds;
+  prometheus::Histogram& time_per_token_seconds;
+  prometheus::Histogram& prefill_step_seconds;
+  prometheus::Histogram& decode_step_seconds;
+  prometheus::Histogram& dispatch_wait_seconds;
+  prometheus::Histogram& distinct_experts;
+  std::vector<prometheus::Counter*> layer_pairs;  // [num_layers]
+
+  // By the code of a request's end.
+  void CountRequest(const absl::Status& status);
+  void CountSent(int worker, int64_t num_bytes);
+  void CountReceived(int worker, int64_t num_pairs, int64_t num_bytes, double compute_seconds);
+  void SetConnected(int worker, bool connected);
+  // One layer's routing of one step: pairs, and how many different experts they touch.
+  void CountRouting(int64_t layer, std::span<const int32_t> experts);
+
+ private:
+  struct Worker {
+    prometheus::Counter* sent_bytes;
+    prometheus::Counter* received_bytes;
+    prometheus::Counter* pairs;
+    prometheus::Counter* compute_seconds;
+    prometheus::Gauge* connected;
+  };
+
+  prometheus::Family<prometheus::Counter>& requests_;
+  std::vector<Worker> workers_;
+  std::vector<bool> seen_;  // [num_experts], scratch of CountRouting
+};
+
+}  // namespace coterie
+
+#endif  // COTERIE_ROUTER_METRICS_H_

@@ -1,0 +1,79 @@
+// RouterStack: everything between a checkpoint and the service, built in order and taken down in reverse. What main runs, and what tests
+// and benches run in their own process.
+#ifndef COTERIE_ROUTER_ROUTER_STACK_H_
+#define COTERIE_ROUTER_ROUTER_STACK_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "model/checkpoint.h"
+#include "model/tokenizer.h"
+#include "model/trunk.h"
+#include "model/weights.h"
+#include "router/engine/engine.h"
+#include "router/engine/step.h"
+#include "router/experts/dispatcher.h"
+#include "router/experts/worker_set.h"
+#include "router/frontend/service.h"
+#include "router/kv/kv_cache.h"
+#include "router/metrics.h"
+
+namespace coterie {
+
+struct RouterOptions {
+  std::string model;                       // path
+  LoadOptions load;
+  std::vector<std::string> workers;        // addresses; empty: experts in this process
+  std::optional<KvType> kv_type;           // missing: f32 for f32 experts, else bf16
+  int num_threads = 1;
+  int64_t prefill_chunk = 512;
+  int64_t kv_bytes = 2LL << 30;
+  Engine::Options engine;
+  absl::Duration dispatch_timeout = absl::Seconds(10);
+  absl::Duration connect_timeout = absl::Seconds(60);
+};
+
+class RouterStack {
+ public:
+  // Loads the trunk (and the experts, if there are no workers), connects, and starts the engine. Errors as the parts give them.
+  static absl::StatusOr<std::unique_ptr<RouterStack>> Create(RouterOptions options, prometheus::Registry& registry);
+  ~RouterStack();
+
+  // Finishes what is in hand until `deadline`.
+  void Stop(absl::Time deadline) { engine_->Stop(deadline); }
+
+  GeneratorService& service() { return *service_; }
+  Engine& engine() { return *engine_; }
+  WorkerSet& workers() { return *workers_; }
+  const ModelConfig& config() const { return checkpoint_->config(); }
+  const Checkpoint& checkpoint() const { return *checkpoint_; }
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
+  Step& step() { return *step_; }
+  KvCache& cache() { return *cache_; }
+  int64_t resident_bytes() const;
+
+ private:
+  RouterStack() = default;
+
+  std::unique_ptr<Checkpoint> checkpoint_;
+  std::unique_ptr<const Tokenizer> tokenizer_;
+  std::unique_ptr<Parallel> pool_;
+  std::unique_ptr<TrunkWeights> weights_;
+  std::unique_ptr<ExpertHost> host_;  // experts in this process
+  std::unique_ptr<WorkerSet> workers_;
+  std::unique_ptr<RouterMetrics> metrics_;
+  std::unique_ptr<Trunk> trunk_;
+  std::unique_ptr<Dispatcher> dispatcher_;
+  std::unique_ptr<Step> step_;
+  std::unique_ptr<KvCache> cache_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<GeneratorService> service_;
+};
+
+}  // namespace coterie
+
+#endif  // COTERIE_ROUTER_ROUTER_STACK_H_
