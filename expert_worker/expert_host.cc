@@ -12,7 +12,9 @@ ExpertHost::ExpertHost(const Checkpoint* checkpoint, LoadOptions options, Parall
       format_(LoadedExpertFormat(*checkpoint, options)),
       runner_(pool),
       shard_(Shard::Nothing(checkpoint->config().num_layers, checkpoint->config().num_experts)),
-      experts_(static_cast<size_t>(checkpoint->config().num_layers * checkpoint->config().num_experts)) {}
+      experts_(
+          static_cast<size_t>(checkpoint->config().num_layers * checkpoint->config().num_experts)) {
+}
 
 absl::Status ExpertHost::Load(const Shard& shard) {
   const ModelConfig& config = checkpoint_->config();
@@ -28,7 +30,8 @@ absl::Status ExpertHost::Load(const Shard& shard) {
   for (int64_t layer = 0; layer < config.num_layers; ++layer) {
     for (int64_t expert = 0; expert < config.num_experts; ++expert) {
       if (!shard.Holds(layer, expert) || slot(layer, expert) != nullptr) continue;
-      absl::StatusOr<ExpertWeights> weights = LoadExpert(*checkpoint_, layer, expert, options_, *pool_);
+      absl::StatusOr<ExpertWeights> weights =
+          LoadExpert(*checkpoint_, layer, expert, options_, *pool_);
       if (!weights.ok()) return weights.status();
       resident_bytes_ += static_cast<int64_t>(weights->size_bytes());
       slot(layer, expert) = std::make_unique<ExpertWeights>(*std::move(weights));
@@ -40,21 +43,31 @@ absl::Status ExpertHost::Load(const Shard& shard) {
 
 absl::Status ExpertHost::Validate(const DispatchBatch& batch) const {
   const ModelConfig& model = config();
-  const auto invalid = [](auto... parts) { return absl::InvalidArgumentError(absl::StrCat("dispatch: ", parts...)); };
-  if (batch.layer < 0 || batch.layer >= model.num_layers) return invalid("layer ", batch.layer, " of ", model.num_layers);
+  const auto invalid = [](auto... parts) {
+    return absl::InvalidArgumentError(absl::StrCat("dispatch: ", parts...));
+  };
+  if (batch.layer < 0 || batch.layer >= model.num_layers)
+    return invalid("layer ", batch.layer, " of ", model.num_layers);
   if (batch.format != row_format()) {
-    return invalid("rows are ", RowFormatName(batch.format), ", ", DTypeName(format_), " experts take ", RowFormatName(row_format()));
+    return invalid("rows are ", RowFormatName(batch.format), ", ", DTypeName(format_),
+                   " experts take ", RowFormatName(row_format()));
   }
-  if (batch.num_cols != model.model_dim) return invalid("rows of ", batch.num_cols, " values, the model has ", model.model_dim);
+  if (batch.num_cols != model.model_dim)
+    return invalid("rows of ", batch.num_cols, " values, the model has ", model.model_dim);
   if (batch.pair_row.size() != batch.pair_expert.size()) {
-    return invalid(batch.pair_row.size(), " pair rows but ", batch.pair_expert.size(), " pair experts");
+    return invalid(batch.pair_row.size(), " pair rows but ", batch.pair_expert.size(),
+                   " pair experts");
   }
   for (size_t pair = 0; pair < batch.pair_row.size(); ++pair) {
     const int32_t row = batch.pair_row[pair], expert = batch.pair_expert[pair];
-    if (row < 0 || row >= static_cast<int64_t>(batch.rows.size())) return invalid("pair ", pair, " names row ", row, " of ", batch.rows.size());
-    if (expert < 0 || expert >= model.num_experts) return invalid("pair ", pair, " names expert ", expert, " of ", model.num_experts);
+    if (row < 0 || row >= static_cast<int64_t>(batch.rows.size()))
+      return invalid("pair ", pair, " names row ", row, " of ", batch.rows.size());
+    if (expert < 0 || expert >= model.num_experts)
+      return invalid("pair ", pair, " names expert ", expert, " of ", model.num_experts);
     if (!shard_.Holds(batch.layer, expert)) {
-      return absl::NotFoundError(absl::StrCat("dispatch: expert ", expert, " of layer ", batch.layer, " is not resident here (shard \"", shard_.text(), "\")"));
+      return absl::NotFoundError(absl::StrCat("dispatch: expert ", expert, " of layer ",
+                                              batch.layer, " is not resident here (shard \"",
+                                              shard_.text(), "\")"));
     }
   }
   return absl::OkStatus();
@@ -68,13 +81,16 @@ void ExpertHost::Compute(const DispatchBatch& batch, std::byte* out) {
   run_outputs_.resize(num_pairs);
   jobs_.clear();
   for (const Grouping::Run& run : grouping_.runs()) {
-    const auto begin = static_cast<size_t>(run.begin), size = static_cast<size_t>(run.end - run.begin);
+    const auto begin = static_cast<size_t>(run.begin),
+               size = static_cast<size_t>(run.end - run.begin);
     size_t at = begin;
     for (int32_t pair : grouping_.pairs(run)) {
       run_rows_[at] = batch.rows[static_cast<size_t>(batch.pair_row[static_cast<size_t>(pair)])];
       run_outputs_[at++] = out + pair * row_bytes;
     }
-    jobs_.push_back({slot(batch.layer, run.expert).get(), {run_rows_.data() + begin, size}, {run_outputs_.data() + begin, size}});
+    jobs_.push_back({slot(batch.layer, run.expert).get(),
+                     {run_rows_.data() + begin, size},
+                     {run_outputs_.data() + begin, size}});
   }
   runner_.Run(jobs_);
 }

@@ -1,6 +1,8 @@
-// ExpertHost: the experts resident on this device, and the computation of a dispatched batch with them.
+// ExpertHost: the experts resident on this device, and the computation of a dispatched batch with
+// them.
 //
-// Thread rule: Load and Compute by one caller at a time (the service holds a mutex); the rest is read-only in between.
+// Thread rule: Load and Compute by one caller at a time (the service holds a mutex); the rest is
+// read-only in between.
 #ifndef COTERIE_EXPERT_WORKER_EXPERT_HOST_H_
 #define COTERIE_EXPERT_WORKER_EXPERT_HOST_H_
 
@@ -23,15 +25,17 @@ class ExpertHost {
   // checkpoint and pool: not owned, outlive this. Holds nothing until Load.
   ExpertHost(const Checkpoint* checkpoint, LoadOptions options, Parallel* pool);
 
-  // Makes exactly the experts of `shard` resident: drops others first, keeps those already here. On failure (InvalidArgument names
-  // layer and expert) what was loaded so far stays, and shard() holds nothing.
+  // Makes exactly the experts of `shard` resident: drops others first, keeps those already here. On
+  // failure (InvalidArgument names layer and expert) what was loaded so far stays, and shard()
+  // holds nothing.
   absl::Status Load(const Shard& shard);
 
-  // InvalidArgument when the batch does not fit this model (names the field, what was expected and found); NotFound when an expert
-  // is not resident here.
+  // InvalidArgument when the batch does not fit this model (names the field, what was expected and
+  // found); NotFound when an expert is not resident here.
   absl::Status Validate(const DispatchBatch& batch) const;
 
-  // Computes every pair; `out` receives num_pairs rows of output_row_bytes(), in the order of the pairs. Requires Validate.
+  // Computes every pair; `out` receives num_pairs rows of output_row_bytes(), in the order of the
+  // pairs. Requires Validate.
   void Compute(const DispatchBatch& batch, std::byte* out);
 
   const ModelConfig& config() const { return checkpoint_->config(); }

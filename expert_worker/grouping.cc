@@ -15,11 +15,13 @@ void Grouping::Group(std::span<const int32_t> pair_expert, int64_t num_experts) 
   for (int64_t expert = 0; expert < num_experts; ++expert) {
     const auto e = static_cast<size_t>(expert);
     start_[e + 1] += start_[e];
-    if (start_[e + 1] > start_[e]) runs_.push_back({static_cast<int32_t>(expert), start_[e], start_[e + 1]});
+    if (start_[e + 1] > start_[e])
+      runs_.push_back({static_cast<int32_t>(expert), start_[e], start_[e + 1]});
   }
   order_.resize(pair_expert.size());
   for (size_t pair = 0; pair < pair_expert.size(); ++pair) {
-    order_[static_cast<size_t>(start_[static_cast<size_t>(pair_expert[pair])]++)] = static_cast<int32_t>(pair);
+    order_[static_cast<size_t>(start_[static_cast<size_t>(pair_expert[pair])]++)] =
+        static_cast<int32_t>(pair);
   }
 }
 

@@ -18,11 +18,15 @@
 #include "ops/process/log.h"
 #include "ops/process/server_process.h"
 
-ABSL_FLAG(std::string, model, "", "The model: a directory with config.json and safetensors, or a .gguf file. Required.");
+ABSL_FLAG(std::string, model, "",
+          "The model: a directory with config.json and safetensors, or a .gguf file. Required.");
 ABSL_FLAG(std::string, shard, "",
-          "Which experts to hold: \"0/4\" (shard 0 of 4), \"0-31,64\" (these experts of every layer) or \"0-14:0-127;15-29:0-63\" (layers:experts). "
+          "Which experts to hold: \"0/4\" (shard 0 of 4), \"0-31,64\" (these experts of every "
+          "layer) or \"0-14:0-127;15-29:0-63\" (layers:experts). "
           "Empty: wait for the first router to say.");
-ABSL_FLAG(std::string, quantise, "", "Quantise f32, f16 or bf16 experts while loading: q8_0 or q4_0. Empty: keep the file's format. Must equal the router's.");
+ABSL_FLAG(std::string, quantise, "",
+          "Quantise f32, f16 or bf16 experts while loading: q8_0 or q4_0. Empty: keep the file's "
+          "format. Must equal the router's.");
 ABSL_FLAG(int, threads, 0, "Threads that compute; 0: one per core.");
 
 namespace coterie {
@@ -34,7 +38,10 @@ absl::Status Run() {
   ASSIGN_OR_RETURN(const auto checkpoint, Checkpoint::Open(absl::GetFlag(FLAGS_model)));
   const ModelConfig& config = checkpoint->config();
   const int num_threads = ThreadsFromFlag(absl::GetFlag(FLAGS_threads));
-  LogInfo("model opened", {{"path", checkpoint->path()}, {"digest", checkpoint->digest()}, {"isa", IsaName(CurrentIsa())}, {"threads", num_threads}});
+  LogInfo("model opened", {{"path", checkpoint->path()},
+                           {"digest", checkpoint->digest()},
+                           {"isa", IsaName(CurrentIsa())},
+                           {"threads", num_threads}});
 
   Parallel pool(num_threads);
   ExpertHost host(checkpoint.get(), load, &pool);
@@ -58,7 +65,9 @@ absl::Status Run() {
 }  // namespace coterie
 
 int main(int argc, char** argv) {
-  coterie::ParseFlagsOrExit(argc, argv, "Holds some of the experts of Gemma 4 26B-A4B and computes them for routers.");
-  if (absl::GetFlag(FLAGS_model).empty()) coterie::ExitWithUsageError("--model is required: a model directory or a .gguf file");
+  coterie::ParseFlagsOrExit(
+      argc, argv, "Holds some of the experts of Gemma 4 26B-A4B and computes them for routers.");
+  if (absl::GetFlag(FLAGS_model).empty())
+    coterie::ExitWithUsageError("--model is required: a model directory or a .gguf file");
   return coterie::ExitCodeFor(coterie::Run());
 }

@@ -5,7 +5,8 @@
 namespace coterie {
 namespace {
 
-prometheus::Counter& MakeCounter(prometheus::Registry& registry, const char* name, const char* help) {
+prometheus::Counter& MakeCounter(prometheus::Registry& registry, const char* name,
+                                 const char* help) {
   return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
 }
 
@@ -20,7 +21,8 @@ prometheus::Histogram::BucketBoundaries ComputeBuckets() {
   return buckets;
 }
 
-std::vector<prometheus::Counter*> MakeCounters(prometheus::Registry& registry, const char* name, const char* help, const char* label, int64_t count) {
+std::vector<prometheus::Counter*> MakeCounters(prometheus::Registry& registry, const char* name,
+                                               const char* help, const char* label, int64_t count) {
   auto& family = prometheus::BuildCounter().Name(name).Help(help).Register(registry);
   std::vector<prometheus::Counter*> counters;
   for (int64_t i = 0; i < count; ++i) counters.push_back(&family.Add({{label, std::to_string(i)}}));
@@ -29,23 +31,35 @@ std::vector<prometheus::Counter*> MakeCounters(prometheus::Registry& registry, c
 
 }  // namespace
 
-ExpertWorkerMetrics::ExpertWorkerMetrics(prometheus::Registry& registry, int64_t num_layers, int64_t num_experts)
-    : dispatches(MakeCounter(registry, "expert_worker_dispatches_total", "Dispatches answered, failed ones included")),
+ExpertWorkerMetrics::ExpertWorkerMetrics(prometheus::Registry& registry, int64_t num_layers,
+                                         int64_t num_experts)
+    : dispatches(MakeCounter(registry, "expert_worker_dispatches_total",
+                             "Dispatches answered, failed ones included")),
       rows(MakeCounter(registry, "expert_worker_rows_total", "Token rows received")),
-      received_bytes(MakeCounter(registry, "expert_worker_received_bytes_total", "Bytes of rows received from routers")),
-      sent_bytes(MakeCounter(registry, "expert_worker_sent_bytes_total", "Bytes of rows sent to routers")),
+      received_bytes(MakeCounter(registry, "expert_worker_received_bytes_total",
+                                 "Bytes of rows received from routers")),
+      sent_bytes(
+          MakeCounter(registry, "expert_worker_sent_bytes_total", "Bytes of rows sent to routers")),
       compute_seconds(prometheus::BuildHistogram()
                           .Name("expert_worker_compute_seconds")
                           .Help("Time to compute one dispatch")
                           .Register(registry)
                           .Add({}, ComputeBuckets())),
-      resident_experts(MakeGauge(registry, "expert_worker_resident_experts", "(layer, expert) pairs loaded")),
-      resident_bytes(MakeGauge(registry, "expert_worker_resident_expert_bytes", "Memory of the loaded experts")),
+      resident_experts(
+          MakeGauge(registry, "expert_worker_resident_experts", "(layer, expert) pairs loaded")),
+      resident_bytes(MakeGauge(registry, "expert_worker_resident_expert_bytes",
+                               "Memory of the loaded experts")),
       streams(MakeGauge(registry, "expert_worker_streams", "Routers connected")),
       draining(MakeGauge(registry, "expert_worker_draining", "1 while draining")),
-      layer_pairs(MakeCounters(registry, "expert_worker_layer_pairs_total", "(row, expert) pairs computed, by layer", "layer", num_layers)),
-      expert_pairs(MakeCounters(registry, "expert_worker_expert_pairs_total", "(row, expert) pairs computed, by expert over all layers", "expert", num_experts)),
-      errors_(prometheus::BuildCounter().Name("expert_worker_errors_total").Help("Dispatches refused or failed, by status code").Register(registry)) {}
+      layer_pairs(MakeCounters(registry, "expert_worker_layer_pairs_total",
+                               "(row, expert) pairs computed, by layer", "layer", num_layers)),
+      expert_pairs(MakeCounters(registry, "expert_worker_expert_pairs_total",
+                                "(row, expert) pairs computed, by expert over all layers", "expert",
+                                num_experts)),
+      errors_(prometheus::BuildCounter()
+                  .Name("expert_worker_errors_total")
+                  .Help("Dispatches refused or failed, by status code")
+                  .Register(registry)) {}
 
 void ExpertWorkerMetrics::CountError(const absl::Status& status) {
   errors_.Add({{"code", absl::StatusCodeToString(status.code())}}).Increment();

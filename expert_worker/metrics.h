@@ -1,4 +1,5 @@
-// Every metric of an expert worker, in one struct, resolved at construction. docs/metrics.md has a row for each.
+// Every metric of an expert worker, in one struct, resolved at construction. docs/metrics.md has a
+// row for each.
 #ifndef COTERIE_EXPERT_WORKER_METRICS_H_
 #define COTERIE_EXPERT_WORKER_METRICS_H_
 
@@ -27,8 +28,9 @@ struct ExpertWorkerMetrics {
   prometheus::Gauge& resident_bytes;
   prometheus::Gauge& streams;
   prometheus::Gauge& draining;
-  std::vector<prometheus::Counter*> layer_pairs;   // [num_layers]
-  std::vector<prometheus::Counter*> expert_pairs;  // [num_experts], over all layers: 3,840 series would be too many
+  std::vector<prometheus::Counter*> layer_pairs;  // [num_layers]
+  std::vector<prometheus::Counter*>
+      expert_pairs;  // [num_experts], over all layers: 3,840 series would be too many
 
   void CountError(const absl::Status& status);
 

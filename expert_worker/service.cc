@@ -23,10 +23,12 @@ grpc::Status ToGrpc(const absl::Status& status) {
 
 }  // namespace
 
-// One router's stream. While a dispatch is in hand a drain waits for its answer; otherwise it cancels the read.
+// One router's stream. While a dispatch is in hand a drain waits for its answer; otherwise it
+// cancels the read.
 class ExpertWorkerService::Session {
  public:
-  Session(ExpertWorkerService* service, grpc::ServerContext* context) : service_(service), context_(context) {
+  Session(ExpertWorkerService* service, grpc::ServerContext* context)
+      : service_(service), context_(context) {
     std::lock_guard<std::mutex> lock(service_->mu_);
     admitted_ = !service_->draining_;
     if (admitted_) service_->sessions_.insert(this);
@@ -58,13 +60,14 @@ class ExpertWorkerService::Session {
   bool busy_ = false;
 };
 
-ExpertWorkerService::ExpertWorkerService(ExpertHost* host, ExpertWorkerMetrics* metrics, int num_threads)
+ExpertWorkerService::ExpertWorkerService(ExpertHost* host, ExpertWorkerMetrics* metrics,
+                                         int num_threads)
     : host_(host), metrics_(metrics), num_threads_(num_threads), instance_id_(NewInstanceId()) {}
 
 absl::Status ExpertWorkerService::LoadShard(const Shard& shard) {
   std::lock_guard<std::mutex> lock(host_mu_);
   const auto start = std::chrono::steady_clock::now();
-  const absl::Status status = host_->Load(shard);
+  absl::Status status = host_->Load(shard);
   metrics_->resident_bytes.Set(static_cast<double>(host_->resident_bytes()));
   metrics_->resident_experts.Set(static_cast<double>(host_->shard().num_held()));
   if (!status.ok()) return status;
@@ -81,7 +84,8 @@ void ExpertWorkerService::Drain(absl::Time deadline) {
   draining_ = true;
   metrics_->draining.Set(1);
   for (Session* session : sessions_) session->Drain();
-  const auto until = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(deadline - absl::Now());
+  const auto until =
+      std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(deadline - absl::Now());
   session_ended_.wait_until(lock, until, [&] { return sessions_.empty(); });
 }
 
@@ -104,22 +108,28 @@ void ExpertWorkerService::Describe(v1::WorkerDescription* description) {
   description->set_draining(draining_);
 }
 
-grpc::Status ExpertWorkerService::Describe(grpc::ServerContext*, const v1::DescribeRequest*, v1::WorkerDescription* description) {
+grpc::Status ExpertWorkerService::Describe(grpc::ServerContext*, const v1::DescribeRequest*,
+                                           v1::WorkerDescription* description) {
   Describe(description);
   return grpc::Status::OK;
 }
 
-grpc::Status ExpertWorkerService::LoadShard(grpc::ServerContext*, const v1::LoadShardRequest* request, v1::WorkerDescription* description) {
+grpc::Status ExpertWorkerService::LoadShard(grpc::ServerContext*,
+                                            const v1::LoadShardRequest* request,
+                                            v1::WorkerDescription* description) {
   const ModelConfig& config = host_->config();
-  if (request->model_digest() != host_->checkpoint().digest() || request->expert_format() != DTypeName(host_->format())) {
-    return ToGrpc(absl::FailedPreconditionError(absl::StrCat("this worker has model ", host_->checkpoint().digest(), " in ", DTypeName(host_->format()), ", asked for ",
-                                                             request->model_digest(), " in ", request->expert_format())));
+  if (request->model_digest() != host_->checkpoint().digest() ||
+      request->expert_format() != DTypeName(host_->format())) {
+    return ToGrpc(absl::FailedPreconditionError(absl::StrCat(
+        "this worker has model ", host_->checkpoint().digest(), " in ", DTypeName(host_->format()),
+        ", asked for ", request->model_digest(), " in ", request->expert_format())));
   }
   {
     std::lock_guard<std::mutex> lock(mu_);
     if (draining_) return ToGrpc(absl::UnavailableError("draining"));
   }
-  const absl::StatusOr<Shard> shard = Shard::Parse(request->shard(), config.num_layers, config.num_experts);
+  const absl::StatusOr<Shard> shard =
+      Shard::Parse(request->shard(), config.num_layers, config.num_experts);
   if (!shard.ok()) return ToGrpc(shard.status());
   const absl::Status status = LoadShard(*shard);
   if (!status.ok()) return ToGrpc(status);
@@ -127,7 +137,9 @@ grpc::Status ExpertWorkerService::LoadShard(grpc::ServerContext*, const v1::Load
   return grpc::Status::OK;
 }
 
-grpc::Status ExpertWorkerService::Exchange(grpc::ServerContext* context, grpc::ServerReaderWriter<v1::CombineReply, v1::DispatchRequest>* stream) {
+grpc::Status ExpertWorkerService::Exchange(
+    grpc::ServerContext* context,
+    grpc::ServerReaderWriter<v1::CombineReply, v1::DispatchRequest>* stream) {
   Session session(this, context);
   if (!session.admitted()) return ToGrpc(absl::UnavailableError("draining"));
   LogInfo("router joined", {{"peer", context->peer()}});
@@ -149,7 +161,8 @@ grpc::Status ExpertWorkerService::Exchange(grpc::ServerContext* context, grpc::S
   return draining_ ? ToGrpc(absl::UnavailableError("draining")) : grpc::Status::OK;
 }
 
-void ExpertWorkerService::Answer(const v1::DispatchRequest& request, DispatchBatch* batch, v1::CombineReply* reply) {
+void ExpertWorkerService::Answer(const v1::DispatchRequest& request, DispatchBatch* batch,
+                                 v1::CombineReply* reply) {
   reply->set_dispatch_id(request.dispatch_id());
   reply->set_error_code(0);
   reply->clear_error_message();
@@ -168,7 +181,8 @@ void ExpertWorkerService::Answer(const v1::DispatchRequest& request, DispatchBat
   reply->set_error_message(std::string(status.message()));
 }
 
-absl::Status ExpertWorkerService::Compute(const v1::DispatchRequest& request, DispatchBatch* batch, v1::CombineReply* reply) {
+absl::Status ExpertWorkerService::Compute(const v1::DispatchRequest& request, DispatchBatch* batch,
+                                          v1::CombineReply* reply) {
   RETURN_IF_ERROR(ReadDispatch(request, batch));
   std::lock_guard<std::mutex> lock(host_mu_);
   RETURN_IF_ERROR(host_->Validate(*batch));
@@ -189,8 +203,10 @@ absl::Status ExpertWorkerService::Compute(const v1::DispatchRequest& request, Di
 }
 
 void ExpertWorkerService::CountPairs(const DispatchBatch& batch) {
-  metrics_->layer_pairs[static_cast<size_t>(batch.layer)]->Increment(static_cast<double>(batch.pair_row.size()));
-  for (int32_t expert : batch.pair_expert) metrics_->expert_pairs[static_cast<size_t>(expert)]->Increment();
+  metrics_->layer_pairs[static_cast<size_t>(batch.layer)]->Increment(
+      static_cast<double>(batch.pair_row.size()));
+  for (int32_t expert : batch.pair_expert)
+    metrics_->expert_pairs[static_cast<size_t>(expert)]->Increment();
 }
 
 }  // namespace coterie

@@ -1,8 +1,8 @@
-// ExpertWorkerService: the worker's end of expert.proto. One stream per router, read and answered in order; one batch is computed at
-// a time, with all of the worker's threads.
+// ExpertWorkerService: the worker's end of expert.proto. One stream per router, read and answered
+// in order; one batch is computed at a time, with all of the worker's threads.
 //
-// A dispatch is judged before it is computed: its sizes, checksum and indices, and that every value is finite. One that does not pass is answered with
-// its error, and the stream goes on.
+// A dispatch is judged before it is computed: its sizes, checksum and indices, and that every value
+// is finite. One that does not pass is answered with its error, and the stream goes on.
 //
 // Thread-safe: gRPC calls it from its own threads.
 #ifndef COTERIE_EXPERT_WORKER_SERVICE_H_
@@ -28,20 +28,25 @@ class ExpertWorkerService final : public v1::ExpertWorker::Service {
 
   absl::Status LoadShard(const Shard& shard);
 
-  // Takes no new streams, lets every dispatch in hand be answered, then ends the streams with UNAVAILABLE. Returns when they have
-  // ended, or at the deadline.
+  // Takes no new streams, lets every dispatch in hand be answered, then ends the streams with
+  // UNAVAILABLE. Returns when they have ended, or at the deadline.
   void Drain(absl::Time deadline);
 
-  grpc::Status Describe(grpc::ServerContext* context, const v1::DescribeRequest* request, v1::WorkerDescription* description) override;
-  grpc::Status LoadShard(grpc::ServerContext* context, const v1::LoadShardRequest* request, v1::WorkerDescription* description) override;
-  grpc::Status Exchange(grpc::ServerContext* context, grpc::ServerReaderWriter<v1::CombineReply, v1::DispatchRequest>* stream) override;
+  grpc::Status Describe(grpc::ServerContext* context, const v1::DescribeRequest* request,
+                        v1::WorkerDescription* description) override;
+  grpc::Status LoadShard(grpc::ServerContext* context, const v1::LoadShardRequest* request,
+                         v1::WorkerDescription* description) override;
+  grpc::Status Exchange(
+      grpc::ServerContext* context,
+      grpc::ServerReaderWriter<v1::CombineReply, v1::DispatchRequest>* stream) override;
 
  private:
   class Session;
 
   void Describe(v1::WorkerDescription* description);
   void Answer(const v1::DispatchRequest& request, DispatchBatch* batch, v1::CombineReply* reply);
-  absl::Status Compute(const v1::DispatchRequest& request, DispatchBatch* batch, v1::CombineReply* reply);
+  absl::Status Compute(const v1::DispatchRequest& request, DispatchBatch* batch,
+                       v1::CombineReply* reply);
   void CountPairs(const DispatchBatch& batch);
 
   ExpertHost* const host_;

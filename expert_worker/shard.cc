@@ -19,11 +19,14 @@ struct Range {
 absl::StatusOr<Range> ParseRange(absl::string_view text, int64_t limit, absl::string_view what) {
   const std::vector<absl::string_view> ends = absl::StrSplit(text, '-');
   Range range;
-  if (ends.size() > 2 || !absl::SimpleAtoi(ends.front(), &range.first) || !absl::SimpleAtoi(ends.back(), &range.last)) {
-    return absl::InvalidArgumentError(absl::StrCat("shard: \"", text, "\" is not a number or a range of ", what, "s such as 0-31"));
+  if (ends.size() > 2 || !absl::SimpleAtoi(ends.front(), &range.first) ||
+      !absl::SimpleAtoi(ends.back(), &range.last)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "shard: \"", text, "\" is not a number or a range of ", what, "s such as 0-31"));
   }
   if (range.first < 0 || range.last < range.first || range.last >= limit) {
-    return absl::InvalidArgumentError(absl::StrCat("shard: ", what, "s \"", text, "\" are not within 0-", limit - 1));
+    return absl::InvalidArgumentError(
+        absl::StrCat("shard: ", what, "s \"", text, "\" are not within 0-", limit - 1));
   }
   return range;
 }
@@ -31,17 +34,21 @@ absl::StatusOr<Range> ParseRange(absl::string_view text, int64_t limit, absl::st
 }  // namespace
 
 Shard::Shard(int64_t num_layers, int64_t num_experts)
-    : num_layers_(num_layers), num_experts_(num_experts), held_(static_cast<size_t>(num_layers * num_experts)) {}
+    : num_layers_(num_layers),
+      num_experts_(num_experts),
+      held_(static_cast<size_t>(num_layers * num_experts)) {}
 
-absl::StatusOr<Shard> Shard::Parse(absl::string_view text, int64_t num_layers, int64_t num_experts) {
+absl::StatusOr<Shard> Shard::Parse(absl::string_view text, int64_t num_layers,
+                                   int64_t num_experts) {
   Shard shard(num_layers, num_experts);
   shard.text_ = std::string(text);
   const std::vector<absl::string_view> fraction = absl::StrSplit(text, '/');
   if (fraction.size() == 2) {
     int64_t index = 0, count = 0;
-    if (!absl::SimpleAtoi(fraction[0], &index) || !absl::SimpleAtoi(fraction[1], &count) || count < 1 || count > num_experts || index < 0 ||
-        index >= count) {
-      return absl::InvalidArgumentError(absl::StrCat("shard: \"", text, "\" is not i/n with 0 <= i < n <= ", num_experts));
+    if (!absl::SimpleAtoi(fraction[0], &index) || !absl::SimpleAtoi(fraction[1], &count) ||
+        count < 1 || count > num_experts || index < 0 || index >= count) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("shard: \"", text, "\" is not i/n with 0 <= i < n <= ", num_experts));
     }
     for (int64_t i = 0; i < num_layers * num_experts; ++i) {
       shard.held_[static_cast<size_t>(i)] = i % num_experts * count / num_experts == index;
@@ -50,7 +57,9 @@ absl::StatusOr<Shard> Shard::Parse(absl::string_view text, int64_t num_layers, i
   }
   for (absl::string_view part : absl::StrSplit(text, ';')) {
     const std::vector<absl::string_view> halves = absl::StrSplit(part, ':');
-    if (halves.size() > 2) return absl::InvalidArgumentError(absl::StrCat("shard: \"", part, "\" has more than one ':'"));
+    if (halves.size() > 2)
+      return absl::InvalidArgumentError(
+          absl::StrCat("shard: \"", part, "\" has more than one ':'"));
     Range layers{0, num_layers - 1};
     if (halves.size() == 2) {
       ASSIGN_OR_RETURN(layers, ParseRange(halves.front(), num_layers, "layer"));
@@ -67,14 +76,17 @@ absl::StatusOr<Shard> Shard::Parse(absl::string_view text, int64_t num_layers, i
   return shard;
 }
 
-absl::StatusOr<Shard> Shard::FromBitmap(absl::string_view bitmap, int64_t num_layers, int64_t num_experts) {
+absl::StatusOr<Shard> Shard::FromBitmap(absl::string_view bitmap, int64_t num_layers,
+                                        int64_t num_experts) {
   Shard shard(num_layers, num_experts);
   const size_t num_bits = shard.held_.size();
   if (bitmap.size() != (num_bits + 7) / 8) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a bitmap of ", num_bits, " experts has ", (num_bits + 7) / 8, " bytes, found ", bitmap.size()));
+    return absl::InvalidArgumentError(absl::StrCat("a bitmap of ", num_bits, " experts has ",
+                                                   (num_bits + 7) / 8, " bytes, found ",
+                                                   bitmap.size()));
   }
-  for (size_t bit = 0; bit < num_bits; ++bit) shard.held_[bit] = (static_cast<unsigned char>(bitmap[bit / 8]) >> (bit % 8)) & 1;
+  for (size_t bit = 0; bit < num_bits; ++bit)
+    shard.held_[bit] = (static_cast<unsigned char>(bitmap[bit / 8]) >> (bit % 8)) & 1;
   return shard;
 }
 

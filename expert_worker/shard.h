@@ -1,9 +1,9 @@
 // Shard: which experts of which layers one worker holds.
 //
 // Text form (flags, wire):
-//   i/n                       expert e belongs to shard i of n when e * n / num_experts == i, in every layer
-//   0-31,64                   these experts in every layer
-//   0-14:0-127;15-29:0-63     layers : experts, for runs of layers
+//   i/n                       expert e belongs to shard i of n when e * n / num_experts == i, in
+//   every layer 0-31,64                   these experts in every layer 0-14:0-127;15-29:0-63 layers
+//   : experts, for runs of layers
 #ifndef COTERIE_EXPERT_WORKER_SHARD_H_
 #define COTERIE_EXPERT_WORKER_SHARD_H_
 
@@ -19,11 +19,16 @@ namespace coterie {
 class Shard {
  public:
   Shard() = default;  // holds nothing, of no model
-  static Shard Nothing(int64_t num_layers, int64_t num_experts) { return Shard(num_layers, num_experts); }
+  static Shard Nothing(int64_t num_layers, int64_t num_experts) {
+    return Shard(num_layers, num_experts);
+  }
   // InvalidArgument names the part that is malformed or beyond the model.
-  static absl::StatusOr<Shard> Parse(absl::string_view text, int64_t num_layers, int64_t num_experts);
-  // From the wire's bitmap: bit layer * num_experts + expert, least significant bit of each byte first.
-  static absl::StatusOr<Shard> FromBitmap(absl::string_view bitmap, int64_t num_layers, int64_t num_experts);
+  static absl::StatusOr<Shard> Parse(absl::string_view text, int64_t num_layers,
+                                     int64_t num_experts);
+  // From the wire's bitmap: bit layer * num_experts + expert, least significant bit of each byte
+  // first.
+  static absl::StatusOr<Shard> FromBitmap(absl::string_view bitmap, int64_t num_layers,
+                                          int64_t num_experts);
 
   bool Holds(int64_t layer, int64_t expert) const {
     return !held_.empty() && held_[static_cast<size_t>(layer * num_experts_ + expert)];

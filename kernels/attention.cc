@@ -18,15 +18,20 @@ void StoreRounded(KvType type, const float* x, int64_t num_values, std::byte* ou
 
 }  // namespace
 
-void StoreKv(const KvShape& shape, const KvView& view, int64_t position, const float* key, const float* value) {
-  const int64_t block_index = position / kKvBlockTokens - view.first_block, row = position % kKvBlockTokens;
+void StoreKv(const KvShape& shape, const KvView& view, int64_t position, const float* key,
+             const float* value) {
+  const int64_t block_index = position / kKvBlockTokens - view.first_block,
+                row = position % kKvBlockTokens;
   CHECK_GE(block_index, 0);
   std::byte* block = view.blocks[block_index];
-  std::byte* values = block + shape.num_kv_heads * kKvBlockTokens * shape.key_dim * shape.value_bytes();
+  std::byte* values =
+      block + shape.num_kv_heads * kKvBlockTokens * shape.key_dim * shape.value_bytes();
   for (int64_t head = 0; head < shape.num_kv_heads; ++head) {
     const int64_t at = head * kKvBlockTokens + row;
-    StoreRounded(shape.type, key + head * shape.key_dim, shape.key_dim, block + at * shape.key_dim * shape.value_bytes());
-    StoreRounded(shape.type, value + head * shape.value_dim, shape.value_dim, values + at * shape.value_dim * shape.value_bytes());
+    StoreRounded(shape.type, key + head * shape.key_dim, shape.key_dim,
+                 block + at * shape.key_dim * shape.value_bytes());
+    StoreRounded(shape.type, value + head * shape.value_dim, shape.value_dim,
+                 values + at * shape.value_dim * shape.value_bytes());
   }
 }
 
@@ -42,7 +47,8 @@ void Attention(const AttentionArgs& args, Parallel& pool) {
   CHECK_EQ(args.query.dim(1), args.num_heads * shape.key_dim);
   CHECK_EQ(args.out.dim(1), args.num_heads * shape.value_dim);
   CHECK_EQ(args.out.num_rows(), num_rows);
-  CHECK(static_cast<int64_t>(args.positions.size()) == num_rows && static_cast<int64_t>(args.views.size()) == num_rows);
+  CHECK(static_cast<int64_t>(args.positions.size()) == num_rows &&
+        static_cast<int64_t>(args.views.size()) == num_rows);
   CHECK_EQ(shape.value_dim % 16, 0) << "a value is whole lanes";
   const bool folded = args.value_query.data() != nullptr;
   if (folded) CHECK_EQ(args.value_query.dim(1), args.num_heads * shape.value_dim);
@@ -54,11 +60,13 @@ void Attention(const AttentionArgs& args, Parallel& pool) {
     const KvView& view = args.views[static_cast<size_t>(row)];
     attend({
         .query = args.query.row(row) + head * group * shape.key_dim,
-        .value_query = folded ? args.value_query.row(row) + head * group * shape.value_dim : nullptr,
+        .value_query =
+            folded ? args.value_query.row(row) + head * group * shape.value_dim : nullptr,
         .blocks = reinterpret_cast<const uint8_t* const*>(view.blocks),
         .first_block = view.first_block,
         .position = position,
-        .first_visible = args.window > 0 && position >= args.window ? position - args.window + 1 : 0,
+        .first_visible =
+            args.window > 0 && position >= args.window ? position - args.window + 1 : 0,
         .kv_head = head,
         .num_kv_heads = shape.num_kv_heads,
         .group = group,

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <mutex>
 
 #include "kernels/check.h"
 
@@ -11,35 +12,81 @@ namespace coterie {
 namespace {
 
 constexpr size_t kHugePageBytes = size_t{2} << 20;
+// A model's experts are thousands of matrices of one to four megabytes: rounding each up to huge
+// pages would take half as much memory again, so buffers below kSharedBytesMax share slabs.
+constexpr size_t kSlabBytes = size_t{64} << 20;
+constexpr size_t kSharedBytesMax = size_t{16} << 20;
+constexpr size_t kAlignment = 64;
 
-size_t RoundedUp(size_t num_bytes) {
-  const size_t unit = num_bytes >= kHugePageBytes / 2 ? kHugePageBytes : 4096;
-  return (num_bytes + unit - 1) / unit * unit;
+size_t RoundedUp(size_t num_bytes, size_t unit) { return (num_bytes + unit - 1) / unit * unit; }
+
+size_t MappingBytes(size_t num_bytes) {
+  return RoundedUp(num_bytes, num_bytes >= kHugePageBytes ? kHugePageBytes : 4096);
 }
+
+// Zeroed memory in huge pages where it is large enough for them.
+std::byte* Map(size_t num_bytes) {
+  const size_t length = MappingBytes(num_bytes),
+               slack = length >= kHugePageBytes ? kHugePageBytes : 0;
+  void* mapping =
+      mmap(nullptr, length + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  CHECK(mapping != MAP_FAILED) << "out of memory: " << num_bytes
+                               << " bytes: " << std::strerror(errno);
+  auto* start = static_cast<std::byte*>(mapping);
+  if (slack == 0) return start;
+  const size_t head = RoundedUp(reinterpret_cast<uintptr_t>(start), kHugePageBytes) -
+                      reinterpret_cast<uintptr_t>(start);
+  if (head != 0) munmap(start, head);
+  start += head;
+  if (slack != head) munmap(start + length, slack - head);
+  madvise(start, length, MADV_HUGEPAGE);
+  return start;
+}
+
+}  // namespace
+
+// Memory that several buffers share. Bytes are handed out once, so they are zero; the slab goes
+// when the last buffer has.
+struct BufferSlab {
+  std::byte* data = nullptr;
+  size_t used = 0;
+  size_t num_buffers = 0;
+};
+
+namespace {
+
+std::mutex g_slab_mu;
+BufferSlab* g_slab = nullptr;  // where buffers are taken from now; guarded by g_slab_mu
 
 }  // namespace
 
 Buffer::Buffer(size_t num_bytes) : size_bytes_(num_bytes) {
   if (num_bytes == 0) return;
-  // mmap gives zeroed pages; over-mapping by a huge page lets the start be aligned so that the kernel can use huge pages.
-  const size_t length = RoundedUp(num_bytes);
-  const size_t slack = length >= kHugePageBytes ? kHugePageBytes : 0;
-  void* mapping = mmap(nullptr, length + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  CHECK(mapping != MAP_FAILED) << "out of memory: " << num_bytes << " bytes: " << std::strerror(errno);
-  auto* start = static_cast<std::byte*>(mapping);
-  if (slack != 0) {
-    const size_t misalignment = reinterpret_cast<uintptr_t>(start) % kHugePageBytes;
-    const size_t head = misalignment == 0 ? 0 : kHugePageBytes - misalignment;
-    if (head != 0) munmap(start, head);
-    start += head;
-    if (slack != head) munmap(start + length, slack - head);
-    madvise(start, length, MADV_HUGEPAGE);
+  if (num_bytes >= kSharedBytesMax) {
+    data_ = Map(num_bytes);
+    return;
   }
-  data_ = start;
+  const size_t length = RoundedUp(num_bytes, kAlignment);
+  std::lock_guard<std::mutex> lock(g_slab_mu);
+  if (g_slab == nullptr || g_slab->used + length > kSlabBytes)
+    g_slab = new BufferSlab{Map(kSlabBytes), 0, 0};
+  slab_ = g_slab;
+  data_ = slab_->data + slab_->used;
+  slab_->used += length;
+  ++slab_->num_buffers;
 }
 
 Buffer::~Buffer() {
-  if (data_ != nullptr) munmap(data_, RoundedUp(size_bytes_));
+  if (data_ == nullptr) return;
+  if (slab_ == nullptr) {
+    munmap(data_, MappingBytes(size_bytes_));
+    return;
+  }
+  std::lock_guard<std::mutex> lock(g_slab_mu);
+  if (--slab_->num_buffers != 0) return;
+  munmap(slab_->data, kSlabBytes);
+  if (g_slab == slab_) g_slab = nullptr;
+  delete slab_;
 }
 
 }  // namespace coterie

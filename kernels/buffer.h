@@ -1,5 +1,5 @@
-// Buffer: owned memory for tensors, 64-byte aligned, zeroed, in huge pages where it is large. A fresh 4 KiB page costs
-// microseconds, so memory for a step is taken once at start and reused.
+// Buffer: owned memory for tensors, 64-byte aligned, zeroed, in huge pages. A fresh 4 KiB page
+// costs microseconds, so memory for a step is taken once at start and reused.
 #ifndef COTERIE_KERNELS_BUFFER_H_
 #define COTERIE_KERNELS_BUFFER_H_
 
@@ -9,15 +9,22 @@
 
 namespace coterie {
 
+struct BufferSlab;
+
+// Thread-safe to make and destroy; what it holds is the owner's.
 class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(size_t num_bytes);  // aborts when the machine has no memory
   ~Buffer();
-  Buffer(Buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_bytes_(std::exchange(other.size_bytes_, 0)) {}
+  Buffer(Buffer&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)),
+        size_bytes_(std::exchange(other.size_bytes_, 0)),
+        slab_(std::exchange(other.slab_, nullptr)) {}
   Buffer& operator=(Buffer&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_bytes_, other.size_bytes_);
+    std::swap(slab_, other.slab_);
     return *this;
   }
 
@@ -35,6 +42,7 @@ class Buffer {
  private:
   std::byte* data_ = nullptr;
   size_t size_bytes_ = 0;
+  BufferSlab* slab_ = nullptr;  // shared memory, or null for a mapping of its own
 };
 
 }  // namespace coterie

@@ -1,5 +1,6 @@
-// CHECK: what the programmer promised. A false condition prints one line and aborts; it is never used for input from the
-// world (files, peers, users), which gets an absl::Status. (The system's abseil has no absl/log/check.h.)
+// CHECK: what the programmer promised. A false condition prints one line and aborts; it is never
+// used for input from the world (files, peers, users), which gets an absl::Status. (The system's
+// abseil has no absl/log/check.h.)
 #ifndef COTERIE_KERNELS_CHECK_H_
 #define COTERIE_KERNELS_CHECK_H_
 
@@ -33,9 +34,10 @@ struct CheckVoidify {
 
 }  // namespace coterie::internal
 
-#define CHECK(condition)                   \
-  (condition) ? static_cast<void>(0)       \
-              : ::coterie::internal::CheckVoidify() & ::coterie::internal::CheckFailure(__FILE__, __LINE__, #condition).stream()
+#define CHECK(condition)                              \
+  (condition) ? static_cast<void>(0)                  \
+              : ::coterie::internal::CheckVoidify() & \
+                    ::coterie::internal::CheckFailure(__FILE__, __LINE__, #condition).stream()
 #define COTERIE_CHECK_OP(a, op, b) CHECK((a)op(b)) << "(" << (a) << " vs " << (b) << ") "
 #define CHECK_EQ(a, b) COTERIE_CHECK_OP(a, ==, b)
 #define CHECK_NE(a, b) COTERIE_CHECK_OP(a, !=, b)

@@ -18,11 +18,13 @@ void SelectTopK(const float* logits, int64_t num_experts, int64_t top_k, int32_t
 
 }  // namespace
 
-void GateTopK(const Tensor& logits, std::span<const float> per_expert_scale, int64_t top_k, std::span<int32_t> experts,
-              std::span<float> weights) {
+void GateTopK(const Tensor& logits, std::span<const float> per_expert_scale, int64_t top_k,
+              std::span<int32_t> experts, std::span<float> weights) {
   const int64_t num_experts = logits.dim(1);
-  CHECK(top_k >= 1 && top_k <= num_experts && static_cast<int64_t>(per_expert_scale.size()) == num_experts);
-  CHECK(static_cast<int64_t>(experts.size()) == logits.num_rows() * top_k && experts.size() == weights.size());
+  CHECK(top_k >= 1 && top_k <= num_experts &&
+        static_cast<int64_t>(per_expert_scale.size()) == num_experts);
+  CHECK(static_cast<int64_t>(experts.size()) == logits.num_rows() * top_k &&
+        experts.size() == weights.size());
   for (int64_t t = 0; t < logits.num_rows(); ++t) {
     const float* row = logits.row(t);
     int32_t* chosen = experts.data() + t * top_k;
@@ -32,7 +34,8 @@ void GateTopK(const Tensor& logits, std::span<const float> per_expert_scale, int
     Bodies().exp(weight, top_k);
     float sum = 0.0f;
     for (int64_t r = 0; r < top_k; ++r) sum += weight[r];
-    for (int64_t r = 0; r < top_k; ++r) weight[r] = weight[r] / sum * per_expert_scale[static_cast<size_t>(chosen[r])];
+    for (int64_t r = 0; r < top_k; ++r)
+      weight[r] = weight[r] / sum * per_expert_scale[static_cast<size_t>(chosen[r])];
   }
 }
 

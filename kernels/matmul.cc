@@ -14,15 +14,16 @@ struct Slice {
   int64_t panel_begin, panel_end;
 };
 
-// Everything one call prepares, kept by the calling thread so that a step allocates nothing once warm.
+// Everything one call prepares, kept by the calling thread so that a step allocates nothing once
+// warm.
 struct Workspace {
   struct JobStart {
     int64_t row = 0, derived_byte = 0;
   };
-  std::vector<JobStart> starts;       // where each job's rows begin
-  std::vector<PreparedRow> rows;      // all jobs' rows, one after the other
+  std::vector<JobStart> starts;   // where each job's rows begin
+  std::vector<PreparedRow> rows;  // all jobs' rows, one after the other
   std::vector<Slice> slices;
-  Buffer derived;                     // sums of int8 rows, or f32 copies of bf16 rows
+  Buffer derived;  // sums of int8 rows, or f32 copies of bf16 rows
 };
 
 Workspace& ThreadWorkspace() {
@@ -42,13 +43,16 @@ int64_t DerivedBytes(RowFormat format, int64_t num_inputs) {
   return 0;
 }
 
-void PrepareRow(RowFormat format, int64_t num_inputs, const std::byte* source, std::byte* derived, PreparedRow* row) {
+void PrepareRow(RowFormat format, int64_t num_inputs, const std::byte* source, std::byte* derived,
+                PreparedRow* row) {
   row->values = source;
   if (format == RowFormat::kBF16) {
-    Bodies().bf16_to_f32(reinterpret_cast<const uint16_t*>(source), num_inputs, reinterpret_cast<float*>(derived));
+    Bodies().bf16_to_f32(reinterpret_cast<const uint16_t*>(source), num_inputs,
+                         reinterpret_cast<float*>(derived));
     row->values = derived;
   } else if (format == RowFormat::kInt8) {
-    Bodies().int8_sums(reinterpret_cast<const int8_t*>(source), num_inputs, reinterpret_cast<int32_t*>(derived));
+    Bodies().int8_sums(reinterpret_cast<const int8_t*>(source), num_inputs,
+                       reinterpret_cast<int32_t*>(derived));
     row->sums = reinterpret_cast<const int32_t*>(derived);
   }
 }
@@ -59,7 +63,8 @@ void PrepareRows(std::span<const MatMulJob> jobs, Workspace* w, Parallel& pool) 
   for (const MatMulJob& job : jobs) {
     w->starts.push_back({num_rows, derived_bytes});
     num_rows += static_cast<int64_t>(job.rows.size());
-    derived_bytes += static_cast<int64_t>(job.rows.size()) * DerivedBytes(job.weights->row_format(), job.weights->num_inputs());
+    derived_bytes += static_cast<int64_t>(job.rows.size()) *
+                     DerivedBytes(job.weights->row_format(), job.weights->num_inputs());
   }
   w->rows.assign(static_cast<size_t>(num_rows), {});
   w->derived.Reserve(static_cast<size_t>(derived_bytes));
@@ -70,7 +75,8 @@ void PrepareRows(std::span<const MatMulJob> jobs, Workspace* w, Parallel& pool) 
     PreparedRow* rows = w->rows.data() + w->starts[static_cast<size_t>(j)].row;
     std::byte* derived = w->derived.data() + w->starts[static_cast<size_t>(j)].derived_byte;
     for (size_t r = 0; r < job.rows.size(); ++r) {
-      PrepareRow(format, num_inputs, job.rows[r], derived + static_cast<int64_t>(r) * bytes, &rows[r]);
+      PrepareRow(format, num_inputs, job.rows[r], derived + static_cast<int64_t>(r) * bytes,
+                 &rows[r]);
       rows[r].out = job.out + static_cast<int64_t>(r) * job.out_stride;
     }
   };
@@ -82,14 +88,17 @@ void PrepareRows(std::span<const MatMulJob> jobs, Workspace* w, Parallel& pool) 
   }
 }
 
-// Cuts the jobs into slices of about equal work: enough of them that threads end together, large enough that taking one costs
-// nothing beside it.
+// Cuts the jobs into slices of about equal work: enough of them that threads end together, large
+// enough that taking one costs nothing beside it.
 void CutSlices(std::span<const MatMulJob> jobs, int num_threads, std::vector<Slice>* slices) {
   slices->clear();
   // A row costs about what streaming the panel once from memory does, divided by four.
-  const auto panel_cost = [](const MatMulJob& job) { return job.weights->panel_bytes() * (4 + static_cast<int64_t>(job.rows.size())) / 4; };
+  const auto panel_cost = [](const MatMulJob& job) {
+    return job.weights->panel_bytes() * (4 + static_cast<int64_t>(job.rows.size())) / 4;
+  };
   int64_t total = 0;
-  for (const MatMulJob& job : jobs) total += job.rows.empty() ? 0 : job.weights->num_panels() * panel_cost(job);
+  for (const MatMulJob& job : jobs)
+    total += job.rows.empty() ? 0 : job.weights->num_panels() * panel_cost(job);
   const int64_t target = std::max<int64_t>(total / (int64_t{num_threads} * 8), 64 << 10);
   for (int64_t j = 0; j < static_cast<int64_t>(jobs.size()); ++j) {
     const MatMulJob& job = jobs[static_cast<size_t>(j)];
@@ -131,27 +140,30 @@ void MatMulGroup(std::span<const MatMulJob> jobs, Parallel& pool) {
   pool.For(static_cast<int64_t>(w.slices.size()), [&](int64_t index) {
     const Slice& slice = w.slices[static_cast<size_t>(index)];
     const MatMulJob& job = jobs[static_cast<size_t>(slice.job)];
-    RunProduct(job.weights->format(), {
-                                          .panels = reinterpret_cast<const uint8_t*>(job.weights->panel(0)),
-                                          .panel_bytes = job.weights->panel_bytes(),
-                                          .num_inputs = job.weights->num_inputs(),
-                                          .num_outputs = job.weights->num_outputs(),
-                                          .panel_begin = slice.panel_begin,
-                                          .panel_end = slice.panel_end,
-                                          .rows = w.rows.data() + w.starts[static_cast<size_t>(slice.job)].row,
-                                          .num_rows = static_cast<int64_t>(job.rows.size()),
-                                      });
+    RunProduct(job.weights->format(),
+               {
+                   .panels = reinterpret_cast<const uint8_t*>(job.weights->panel(0)),
+                   .panel_bytes = job.weights->panel_bytes(),
+                   .num_inputs = job.weights->num_inputs(),
+                   .num_outputs = job.weights->num_outputs(),
+                   .panel_begin = slice.panel_begin,
+                   .panel_end = slice.panel_end,
+                   .rows = w.rows.data() + w.starts[static_cast<size_t>(slice.job)].row,
+                   .num_rows = static_cast<int64_t>(job.rows.size()),
+               });
   });
 }
 
 void MatMul(const EncodedRows& x, const PackedMatrix& weights, const Tensor& out, Parallel& pool) {
-  CHECK(x.format() == weights.row_format()) << RowFormatName(x.format()) << " rows for " << DTypeName(weights.format()) << " weights";
+  CHECK(x.format() == weights.row_format())
+      << RowFormatName(x.format()) << " rows for " << DTypeName(weights.format()) << " weights";
   CHECK_EQ(x.num_cols(), weights.num_inputs());
   CHECK_EQ(out.num_rows(), x.num_rows());
   CHECK_EQ(out.dim(1), weights.num_outputs());
   std::vector<const std::byte*> rows(static_cast<size_t>(x.num_rows()));
   for (int64_t r = 0; r < x.num_rows(); ++r) rows[static_cast<size_t>(r)] = x.row(r);
-  const MatMulJob job{.weights = &weights, .rows = rows, .out = out.data(), .out_stride = out.row_size()};
+  const MatMulJob job{
+      .weights = &weights, .rows = rows, .out = out.data(), .out_stride = out.row_size()};
   MatMulGroup({&job, 1}, pool);
 }
 

@@ -1,11 +1,13 @@
 // PackedMatrix: a weight matrix [num_outputs, num_inputs] repacked so that SIMD lanes are outputs.
 //
-// Sixteen outputs form a panel; within it the inputs run in order, so each output has one order of summation, the same for
-// every instruction set, tile, thread count and batch. Layout of a panel, by format:
+// Sixteen outputs form a panel; within it the inputs run in order, so each output has one order of
+// summation, the same for every instruction set, tile, thread count and batch. Layout of a panel,
+// by format:
 //   f32, bf16, f16   [num_inputs][16] values
-//   q8_0             [num_inputs/4][16][4] uint8 (weight + 128), then [num_inputs/32][16] f16 scales
-//   q4_0             [num_inputs/32][4][16][4] bytes (low nibble: input 4g+j, high nibble: input 16+4g+j; weight + 8), then scales as q8_0
-//   q6_k             [num_inputs/4][16][4] uint8 (weight + 32), then [num_inputs/16][16] int8 scales, then [num_inputs/256][16] f16 scales
+//   q8_0             [num_inputs/4][16][4] uint8 (weight + 128), then [num_inputs/32][16] f16
+//   scales q4_0             [num_inputs/32][4][16][4] bytes (low nibble: input 4g+j, high nibble:
+//   input 16+4g+j; weight + 8), then scales as q8_0 q6_k             [num_inputs/4][16][4] uint8
+//   (weight + 32), then [num_inputs/16][16] int8 scales, then [num_inputs/256][16] f16 scales
 // Panels start 64-byte aligned; outputs beyond num_outputs are zero.
 //
 // Thread rule: immutable after Pack; read by any number of threads.
@@ -30,12 +32,14 @@ class PackedMatrix {
  public:
   PackedMatrix() = default;
 
-  // Repacks `source`. `format` is the source's own, or, for a plain source (f32, bf16, f16), kQ8_0 or kQ4_0: it is then
-  // quantised as GGUF's quantisers do. InvalidArgument: a NaN or infinite weight or scale (names row and column), or
-  // num_cols not a multiple of the block. Bytes of `source` are not needed afterwards.
+  // Repacks `source`. `format` is the source's own, or, for a plain source (f32, bf16, f16), kQ8_0
+  // or kQ4_0: it is then quantised as GGUF's quantisers do. InvalidArgument: a NaN or infinite
+  // weight or scale (names row and column), or num_cols not a multiple of the block. Bytes of
+  // `source` are not needed afterwards.
   static absl::StatusOr<PackedMatrix> Pack(const RawMatrix& source, DType format, Parallel& pool);
   // The same of several sources stacked, the first on top (gate over up). Same dtype and num_cols.
-  static absl::StatusOr<PackedMatrix> PackStacked(std::span<const RawMatrix> sources, DType format, Parallel& pool);
+  static absl::StatusOr<PackedMatrix> PackStacked(std::span<const RawMatrix> sources, DType format,
+                                                  Parallel& pool);
 
   DType format() const { return format_; }
   RowFormat row_format() const { return RowFormatFor(format_); }

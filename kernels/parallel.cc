@@ -21,9 +21,11 @@ void Pause() {
 
 }  // namespace
 
-// Invariants. body_, num_tasks_ and next_task_ are written by the owner before generation_ grows and read by pool threads only
-// after they have seen it grow; the owner returns only when busy_ is zero, so no pool thread reads them later. A sleeping thread
-// is woken because it checks generation_ under mu_ after announcing itself in sleepers_, and the owner reads sleepers_ after growing it.
+// Invariants. body_, num_tasks_ and next_task_ are written by the owner before generation_ grows
+// and read by pool threads only after they have seen it grow; the owner returns only when busy_ is
+// zero, so no pool thread reads them later. A sleeping thread is woken because it checks
+// generation_ under mu_ after announcing itself in sleepers_, and the owner reads sleepers_ after
+// growing it.
 Parallel::Parallel(int num_threads, int spin_us) {
   CHECK_GE(num_threads, 1);
   for (int i = 1; i < num_threads; ++i) threads_.emplace_back([this, spin_us] { Work(spin_us); });
@@ -53,7 +55,8 @@ void Parallel::For(int64_t num_tasks, absl::FunctionRef<void(int64_t task)> body
     wake_.notify_all();
   }
   RunTasks();
-  // Yielding matters where there are more runnable threads than cores: the thread waited for may need this one.
+  // Yielding matters where there are more runnable threads than cores: the thread waited for may
+  // need this one.
   for (int spins = 0; busy_.load(std::memory_order_acquire) != 0; ++spins) {
     if (spins < 2000) {
       Pause();
@@ -76,7 +79,8 @@ void Parallel::Work(int spin_us) {
   for (;;) {
     const auto spin_end = std::chrono::steady_clock::now() + std::chrono::microseconds(spin_us);
     int spins = 0;
-    while (generation_.load(std::memory_order_acquire) == seen && !stop_.load(std::memory_order_relaxed)) {
+    while (generation_.load(std::memory_order_acquire) == seen &&
+           !stop_.load(std::memory_order_relaxed)) {
       Pause();
       if (++spins % 64 != 0 || std::chrono::steady_clock::now() < spin_end) continue;
       std::unique_lock<std::mutex> lock(mu_);

@@ -1,7 +1,8 @@
-// Parallel: the pool of threads that a caller lends to CPU kernels. Kernels split their work over outputs only, so a result
-// never depends on how many threads there are.
+// Parallel: the pool of threads that a caller lends to CPU kernels. Kernels split their work over
+// outputs only, so a result never depends on how many threads there are.
 //
-// Thread rule: one owner thread calls For at a time; the pool's own threads live as long as the object.
+// Thread rule: one owner thread calls For at a time; the pool's own threads live as long as the
+// object.
 #ifndef COTERIE_KERNELS_PARALLEL_H_
 #define COTERIE_KERNELS_PARALLEL_H_
 
@@ -18,8 +19,9 @@ namespace coterie {
 
 class Parallel {
  public:
-  // `num_threads` counts the caller. Idle threads look for work for `spin_us` before they sleep: a wake-up across cores costs
-  // about 50 us, and a token has some 300 parallel regions; spinning longer takes the core from other processes.
+  // `num_threads` counts the caller. Idle threads look for work for `spin_us` before they sleep: a
+  // wake-up across cores costs about 50 us, and a token has some 300 parallel regions; spinning
+  // longer takes the core from other processes.
   explicit Parallel(int num_threads, int spin_us = 50);
   ~Parallel();
   Parallel(const Parallel&) = delete;
@@ -27,7 +29,8 @@ class Parallel {
 
   int num_threads() const { return static_cast<int>(threads_.size()) + 1; }
 
-  // Calls body(task) once for every task in [0, num_tasks), from any thread, in any order; returns when all have returned.
+  // Calls body(task) once for every task in [0, num_tasks), from any thread, in any order; returns
+  // when all have returned.
   void For(int64_t num_tasks, absl::FunctionRef<void(int64_t task)> body);
 
  private:

@@ -54,7 +54,8 @@ void EncodeRow(RowFormat format, const float* row, int64_t num_cols, std::byte* 
       Bodies().f32_to_bf16(row, num_cols, reinterpret_cast<uint16_t*>(out));
       return;
     case RowFormat::kInt8:
-      Bodies().encode_int8(row, num_cols, reinterpret_cast<int8_t*>(out), reinterpret_cast<float*>(out + num_cols));
+      Bodies().encode_int8(row, num_cols, reinterpret_cast<int8_t*>(out),
+                           reinterpret_cast<float*>(out + num_cols));
       return;
   }
 }
@@ -70,7 +71,8 @@ void DecodeRow(RowFormat format, const std::byte* row, int64_t num_cols, float* 
     case RowFormat::kInt8: {
       const auto* values = reinterpret_cast<const int8_t*>(row);
       const auto* scales = reinterpret_cast<const float*>(row + num_cols);
-      for (int64_t i = 0; i < num_cols; ++i) out[i] = static_cast<float>(values[i]) * scales[i / kInt8GroupValues];
+      for (int64_t i = 0; i < num_cols; ++i)
+        out[i] = static_cast<float>(values[i]) * scales[i / kInt8GroupValues];
       return;
     }
   }

@@ -1,11 +1,13 @@
-// Encoded rows: activations in the form that a weight format consumes. The same bytes are the operand of the CPU kernels and
-// what travels to an expert worker, so nobody encodes a row twice and a remote expert computes what a local one would.
+// Encoded rows: activations in the form that a weight format consumes. The same bytes are the
+// operand of the CPU kernels and what travels to an expert worker, so nobody encodes a row twice
+// and a remote expert computes what a local one would.
 //
 //   kF32   num_cols floats                                         for f32 weights
 //   kBF16  num_cols bf16, rounded to nearest even                  for bf16 and f16 weights
 //   kInt8  num_cols int8, then num_cols/32 f32 scales              for q8_0, q4_0 and q6_k weights
 //
-// kInt8, per 32 values: scale = max|x| / 127, q = round-to-nearest-even(x * (127 / max|x|)); all zero gives scale 0.
+// kInt8, per 32 values: scale = max|x| / 127, q = round-to-nearest-even(x * (127 / max|x|)); all
+// zero gives scale 0.
 #ifndef COTERIE_KERNELS_ROWS_H_
 #define COTERIE_KERNELS_ROWS_H_
 
@@ -29,7 +31,8 @@ const char* RowFormatName(RowFormat format);
 // out: EncodedRowBytes bytes, 4-byte aligned.
 void EncodeRow(RowFormat format, const float* row, int64_t num_cols, std::byte* out);
 void DecodeRow(RowFormat format, const std::byte* row, int64_t num_cols, float* out);
-// False when a scale or value is NaN or infinite: what arrives from a peer is checked before it is computed with.
+// False when a scale or value is NaN or infinite: what arrives from a peer is checked before it is
+// computed with.
 bool EncodedRowIsFinite(RowFormat format, const std::byte* row, int64_t num_cols);
 
 // Rows encoded one after the other in an owned, reused buffer.

@@ -21,15 +21,16 @@ inline absl::Status Annotate(const absl::Status& status, absl::string_view conte
 
 }  // namespace coterie
 
-#define RETURN_IF_ERROR(expression)                                     \
-  do {                                                                  \
+#define RETURN_IF_ERROR(expression)                                                              \
+  do {                                                                                           \
     if (absl::Status coterie_status = (expression); !coterie_status.ok()) return coterie_status; \
   } while (false)
 
 #define COTERIE_CONCAT_INNER(a, b) a##b
 #define COTERIE_CONCAT(a, b) COTERIE_CONCAT_INNER(a, b)
-#define ASSIGN_OR_RETURN(declaration, expression) \
-  COTERIE_ASSIGN_OR_RETURN_IMPL(COTERIE_CONCAT(coterie_statusor_, __LINE__), declaration, expression)
+#define ASSIGN_OR_RETURN(declaration, expression)                                         \
+  COTERIE_ASSIGN_OR_RETURN_IMPL(COTERIE_CONCAT(coterie_statusor_, __LINE__), declaration, \
+                                expression)
 #define COTERIE_ASSIGN_OR_RETURN_IMPL(statusor, declaration, expression) \
   auto statusor = (expression);                                          \
   if (!statusor.ok()) return statusor.status();                          \

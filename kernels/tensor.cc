@@ -68,7 +68,8 @@ Tensor Tensor::Rows(int64_t begin, int64_t num_rows) const {
 
 std::string Tensor::DebugShape() const {
   std::string text = "[";
-  for (int axis = 0; axis < rank_; ++axis) absl::StrAppend(&text, axis == 0 ? "" : ", ", shape_[axis]);
+  for (int axis = 0; axis < rank_; ++axis)
+    absl::StrAppend(&text, axis == 0 ? "" : ", ", shape_[axis]);
   return text + "]";
 }
 

@@ -1,4 +1,5 @@
-// Tensor: a view of numbers in memory that knows its shape, strides, element type and device. It owns nothing.
+// Tensor: a view of numbers in memory that knows its shape, strides, element type and device. It
+// owns nothing.
 //
 // Thread rule: a value; the bytes behind it are the caller's.
 #ifndef COTERIE_KERNELS_TENSOR_H_
@@ -15,7 +16,8 @@
 
 namespace coterie {
 
-// Element types of weights and activations. The block formats keep several values per block, as GGUF lays them out on disk.
+// Element types of weights and activations. The block formats keep several values per block, as
+// GGUF lays them out on disk.
 enum class DType : uint8_t { kF32, kF16, kBF16, kQ8_0, kQ4_0, kQ6_K };
 
 // Values in one block (1 for plain types) and the bytes that the block takes on disk.
@@ -32,7 +34,8 @@ int64_t RowBytes(DType dtype, int64_t num_values);
 
 enum class Device : uint8_t { kCpu, kCuda };
 
-// A view of up to three dimensions of f32 activations, outermost first; `stride` counts elements, and the innermost is 1.
+// A view of up to three dimensions of f32 activations, outermost first; `stride` counts elements,
+// and the innermost is 1.
 //
 //   Tensor x(buffer, {num_tokens, model_dim});   // [num_tokens, model_dim]
 //   float* row = x.row(3);
@@ -51,7 +54,9 @@ class Tensor {
   int64_t num_rows() const { return shape_[0]; }
   int64_t row_size() const { return stride_[0]; }  // values from one row to the next
   float* row(int64_t index) const { return data_ + index * stride_[0]; }
-  std::span<float> row_span(int64_t index) const { return {row(index), static_cast<size_t>(stride_[0])}; }
+  std::span<float> row_span(int64_t index) const {
+    return {row(index), static_cast<size_t>(stride_[0])};
+  }
   // The first `num_rows` rows, or `num_rows` from `begin`.
   Tensor Rows(int64_t begin, int64_t num_rows) const;
   std::string DebugShape() const;  // "[7, 2816]"
@@ -64,8 +69,8 @@ class Tensor {
   Device device_ = Device::kCpu;
 };
 
-// A weight matrix as a file holds it: row-major, `num_rows` rows of `num_cols` values each, in the block layout of `dtype`.
-// The bytes are usually a memory-mapped file.
+// A weight matrix as a file holds it: row-major, `num_rows` rows of `num_cols` values each, in the
+// block layout of `dtype`. The bytes are usually a memory-mapped file.
 struct RawMatrix {
   DType dtype = DType::kF32;
   int64_t num_rows = 0;

@@ -29,7 +29,8 @@ namespace {
 constexpr absl::string_view kPrefixes[] = {"model.language_model.", "model."};
 
 absl::string_view TextName(absl::string_view name) {
-  for (absl::string_view other : {"model.vision_tower.", "model.embed_vision.", "model.audio_tower.", "model.embed_audio."}) {
+  for (absl::string_view other :
+       {"model.vision_tower.", "model.embed_vision.", "model.audio_tower.", "model.embed_audio."}) {
     if (absl::StartsWith(name, other)) return {};
   }
   for (absl::string_view prefix : kPrefixes) {
@@ -40,7 +41,9 @@ absl::string_view TextName(absl::string_view name) {
 
 bool IsTextTensor(absl::string_view name) { return !TextName(name).empty(); }
 
-std::string ShapeText(const std::vector<int64_t>& shape) { return absl::StrCat("[", absl::StrJoin(shape, ", "), "]"); }
+std::string ShapeText(const std::vector<int64_t>& shape) {
+  return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
+}
 
 // GGUF drops leading dimensions of one; a vector of one is the same as a scalar.
 bool SameShape(std::vector<int64_t> a, std::vector<int64_t> b) {
@@ -73,9 +76,12 @@ class FileCheckpoint : public Checkpoint {
 
  private:
   // Finds every tensor of the table among tensors_ by `name_of` and judges it.
-  absl::Status Index(const std::map<std::string, const RawTensor*, std::less<>>& by_name, bool gguf);
-  absl::Status AddPart(const TensorSpec& spec, const std::string& name, const std::vector<int64_t>& shape,
-                       const std::map<std::string, const RawTensor*, std::less<>>& by_name, Parts* parts);
+  absl::Status Index(const std::map<std::string, const RawTensor*, std::less<>>& by_name,
+                     bool gguf);
+  absl::Status AddPart(const TensorSpec& spec, const std::string& name,
+                       const std::vector<int64_t>& shape,
+                       const std::map<std::string, const RawTensor*, std::less<>>& by_name,
+                       Parts* parts);
   absl::Status CheckTypes() const;
   void ComputeDigest();
 
@@ -86,27 +92,35 @@ class FileCheckpoint : public Checkpoint {
   GgufTokenizer gguf_tokenizer_;
 };
 
-absl::Status FileCheckpoint::AddPart(const TensorSpec& spec, const std::string& name, const std::vector<int64_t>& shape,
-                                     const std::map<std::string, const RawTensor*, std::less<>>& by_name, Parts* parts) {
+absl::Status FileCheckpoint::AddPart(
+    const TensorSpec& spec, const std::string& name, const std::vector<int64_t>& shape,
+    const std::map<std::string, const RawTensor*, std::less<>>& by_name, Parts* parts) {
   const auto found = by_name.find(name);
   if (found == by_name.end()) {
-    return absl::InvalidArgumentError(absl::StrCat("tensor ", name, " ", ShapeText(spec.shape), " is missing; the checkpoint is incomplete or of another architecture"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("tensor ", name, " ", ShapeText(spec.shape),
+                     " is missing; the checkpoint is incomplete or of another architecture"));
   }
   if (!SameShape(found->second->shape, shape)) {
-    return absl::InvalidArgumentError(absl::StrCat("tensor ", name, " has shape ", ShapeText(found->second->shape), ", the configuration asks for ", ShapeText(shape)));
+    return absl::InvalidArgumentError(
+        absl::StrCat("tensor ", name, " has shape ", ShapeText(found->second->shape),
+                     ", the configuration asks for ", ShapeText(shape)));
   }
   parts->tensors.push_back(found->second);
   return absl::OkStatus();
 }
 
-absl::Status FileCheckpoint::Index(const std::map<std::string, const RawTensor*, std::less<>>& by_name, bool gguf) {
+absl::Status FileCheckpoint::Index(
+    const std::map<std::string, const RawTensor*, std::less<>>& by_name, bool gguf) {
   for (const TensorSpec& spec : TensorTable(config_)) {
     Parts& parts = parts_[{spec.role, spec.layer}];
     const std::string& name = gguf ? spec.gguf_name : spec.safetensors_name;
     if (gguf && spec.role == TensorRole::kExpertGateUp && !by_name.contains(name)) {
       const std::vector<int64_t> half = {spec.shape[0], spec.shape[1] / 2, spec.shape[2]};
-      RETURN_IF_ERROR(AddPart(spec, absl::StrCat("blk.", spec.layer, ".ffn_gate_exps.weight"), half, by_name, &parts));
-      RETURN_IF_ERROR(AddPart(spec, absl::StrCat("blk.", spec.layer, ".ffn_up_exps.weight"), half, by_name, &parts));
+      RETURN_IF_ERROR(AddPart(spec, absl::StrCat("blk.", spec.layer, ".ffn_gate_exps.weight"), half,
+                              by_name, &parts));
+      RETURN_IF_ERROR(AddPart(spec, absl::StrCat("blk.", spec.layer, ".ffn_up_exps.weight"), half,
+                              by_name, &parts));
     } else {
       RETURN_IF_ERROR(AddPart(spec, name, spec.shape, by_name, &parts));
     }
@@ -121,33 +135,46 @@ absl::Status FileCheckpoint::CheckTypes() const {
   const DType expert = parts_.at({TensorRole::kExpertGateUp, 0}).tensors.front()->dtype;
   for (const auto& [key, parts] : parts_) {
     for (const RawTensor* tensor : parts.tensors) {
-      const bool is_expert = key.first == TensorRole::kExpertGateUp || key.first == TensorRole::kExpertDown;
+      const bool is_expert =
+          key.first == TensorRole::kExpertGateUp || key.first == TensorRole::kExpertDown;
       if (is_expert && tensor->dtype != expert) {
-        return absl::UnimplementedError(absl::StrCat("tensor ", tensor->name, " is ", DTypeName(tensor->dtype), ", other experts are ", DTypeName(expert), "; experts of one type are served"));
+        return absl::UnimplementedError(absl::StrCat(
+            "tensor ", tensor->name, " is ", DTypeName(tensor->dtype), ", other experts are ",
+            DTypeName(expert), "; experts of one type are served"));
       }
-      if ((tensor->shape.size() < 2 || key.first == TensorRole::kGate) && IsQuantised(tensor->dtype)) {
-        return absl::InvalidArgumentError(absl::StrCat("tensor ", tensor->name, " is ", DTypeName(tensor->dtype), "; norms, scales and the gate are f32, f16 or bf16"));
+      if ((tensor->shape.size() < 2 || key.first == TensorRole::kGate) &&
+          IsQuantised(tensor->dtype)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("tensor ", tensor->name, " is ", DTypeName(tensor->dtype),
+                         "; norms, scales and the gate are f32, f16 or bf16"));
       }
     }
   }
   return absl::OkStatus();
 }
 
-// Headers tell most models apart; fine-tunes of one shape differ in their bytes, of which a few at fixed places are read, so
-// that a process touches little of what it does not hold.
+// Headers tell most models apart; fine-tunes of one shape differ in their bytes, of which a few at
+// fixed places are read, so that a process touches little of what it does not hold.
 void FileCheckpoint::ComputeDigest() {
   XXH3_state_t* state = XXH3_createState();
   XXH3_128bits_reset(state);
-  const auto add = [&](absl::string_view text) { XXH3_128bits_update(state, text.data(), text.size()); };
-  add(absl::StrCat(config_.num_layers, ",", config_.model_dim, ",", config_.num_heads, ",", config_.sliding_window, ",", config_.num_experts, ",", config_.experts_per_token, ",",
-                   config_.rope_theta_sliding, ",", config_.rope_theta_global, ",", config_.rope_partial_global, ",", config_.norm_eps, ",", config_.logit_softcap, ";"));
+  const auto add = [&](absl::string_view text) {
+    XXH3_128bits_update(state, text.data(), text.size());
+  };
+  add(absl::StrCat(config_.num_layers, ",", config_.model_dim, ",", config_.num_heads, ",",
+                   config_.sliding_window, ",", config_.num_experts, ",", config_.experts_per_token,
+                   ",", config_.rope_theta_sliding, ",", config_.rope_theta_global, ",",
+                   config_.rope_partial_global, ",", config_.norm_eps, ",", config_.logit_softcap,
+                   ";"));
   constexpr size_t kSamples = 4, kSampleBytes = 256;
   for (const auto& [key, parts] : parts_) {
     for (const RawTensor* tensor : parts.tensors) {
-      add(absl::StrCat(static_cast<int>(key.first), "@", key.second, ":", DTypeName(tensor->dtype), ShapeText(tensor->shape), ";"));
+      add(absl::StrCat(static_cast<int>(key.first), "@", key.second, ":", DTypeName(tensor->dtype),
+                       ShapeText(tensor->shape), ";"));
       for (size_t i = 0; i < kSamples; ++i) {
         const size_t begin = tensor->bytes.size() / kSamples * i;
-        const std::span<const std::byte> sample = tensor->bytes.subspan(begin, std::min(kSampleBytes, tensor->bytes.size() - begin));
+        const std::span<const std::byte> sample =
+            tensor->bytes.subspan(begin, std::min(kSampleBytes, tensor->bytes.size() - begin));
         XXH3_128bits_update(state, sample.data(), sample.size());
       }
     }
@@ -165,7 +192,8 @@ absl::Status FileCheckpoint::OpenDirectory(const std::string& path) {
     ASSIGN_OR_RETURN(const std::vector<int32_t> ids, EosIdsFromJson((*generation)->text()));
     config_.eos_ids.insert(config_.eos_ids.end(), ids.begin(), ids.end());
     std::sort(config_.eos_ids.begin(), config_.eos_ids.end());
-    config_.eos_ids.erase(std::unique(config_.eos_ids.begin(), config_.eos_ids.end()), config_.eos_ids.end());
+    config_.eos_ids.erase(std::unique(config_.eos_ids.begin(), config_.eos_ids.end()),
+                          config_.eos_ids.end());
   }
   std::vector<std::string> names = {"model.safetensors"};
   if (const auto index = MappedFile::Open(path + "/model.safetensors.index.json"); index.ok()) {
@@ -180,7 +208,8 @@ absl::Status FileCheckpoint::OpenDirectory(const std::string& path) {
   }
   std::map<std::string, const RawTensor*, std::less<>> by_name;
   for (const RawTensor& tensor : tensors_) {
-    if (!by_name.emplace(TextName(tensor.name), &tensor).second) return absl::InvalidArgumentError(absl::StrCat("tensor ", tensor.name, " is there twice"));
+    if (!by_name.emplace(TextName(tensor.name), &tensor).second)
+      return absl::InvalidArgumentError(absl::StrCat("tensor ", tensor.name, " is there twice"));
   }
   return Index(by_name, /*gguf=*/false);
 }
@@ -212,16 +241,23 @@ absl::Status FileCheckpoint::OpenGguf(const std::string& path) {
   return Index(by_name, /*gguf=*/true);
 }
 
-std::vector<RawMatrix> FileCheckpoint::FindMatrices(TensorRole role, int64_t layer, int64_t expert) const {
+std::vector<RawMatrix> FileCheckpoint::FindMatrices(TensorRole role, int64_t layer,
+                                                    int64_t expert) const {
   const Parts* parts = Find(role, layer);
-  CHECK(parts != nullptr) << "no tensor of role " << static_cast<int>(role) << " in layer " << layer;
+  CHECK(parts != nullptr) << "no tensor of role " << static_cast<int>(role) << " in layer "
+                          << layer;
   std::vector<RawMatrix> matrices;
   for (const RawTensor* tensor : parts->tensors) {
-    RawMatrix matrix{.dtype = tensor->dtype, .num_rows = 1, .num_cols = tensor->shape.empty() ? 1 : tensor->shape.back(), .bytes = tensor->bytes};
+    RawMatrix matrix{.dtype = tensor->dtype,
+                     .num_rows = 1,
+                     .num_cols = tensor->shape.empty() ? 1 : tensor->shape.back(),
+                     .bytes = tensor->bytes};
     if (tensor->shape.size() >= 2) matrix.num_rows = tensor->shape[tensor->shape.size() - 2];
     if (tensor->shape.size() >= 3) {
-      const size_t expert_bytes = static_cast<size_t>(matrix.num_rows * RowBytes(matrix.dtype, matrix.num_cols));
-      matrix.bytes = tensor->bytes.subspan(static_cast<size_t>(expert) * expert_bytes, expert_bytes);
+      const size_t expert_bytes =
+          static_cast<size_t>(matrix.num_rows * RowBytes(matrix.dtype, matrix.num_cols));
+      matrix.bytes =
+          tensor->bytes.subspan(static_cast<size_t>(expert) * expert_bytes, expert_bytes);
     }
     matrices.push_back(matrix);
   }
@@ -239,8 +275,10 @@ absl::StatusOr<std::unique_ptr<Checkpoint>> Checkpoint::Open(absl::string_view p
   auto checkpoint = std::make_unique<FileCheckpoint>();
   std::error_code error;
   const bool directory = std::filesystem::is_directory(path, error);
-  const absl::Status status = directory ? checkpoint->OpenDirectory(path) : checkpoint->OpenGguf(path);
-  if (!status.ok()) return absl::StrContains(status.message(), path) ? status : Annotate(status, path);
+  const absl::Status status =
+      directory ? checkpoint->OpenDirectory(path) : checkpoint->OpenGguf(path);
+  if (!status.ok())
+    return absl::StrContains(status.message(), path) ? status : Annotate(status, path);
   return checkpoint;
 }
 
@@ -248,9 +286,13 @@ std::vector<RawMatrix> Checkpoint::Matrices(TensorRole role, int64_t layer, int6
   return static_cast<const FileCheckpoint*>(this)->FindMatrices(role, layer, expert);
 }
 
-DType Checkpoint::expert_dtype() const { return Matrices(TensorRole::kExpertGateUp, 0, 0).front().dtype; }
+DType Checkpoint::expert_dtype() const {
+  return Matrices(TensorRole::kExpertGateUp, 0, 0).front().dtype;
+}
 
-absl::StatusOr<Vocabulary> Checkpoint::ReadVocabulary() const { return static_cast<const FileCheckpoint*>(this)->ReadVocabularyFiles(); }
+absl::StatusOr<Vocabulary> Checkpoint::ReadVocabulary() const {
+  return static_cast<const FileCheckpoint*>(this)->ReadVocabularyFiles();
+}
 
 void AdvisePages(std::span<const std::byte> bytes, bool needed) {
   static const auto kPage = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));

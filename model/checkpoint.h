@@ -1,6 +1,8 @@
-// Checkpoint: the files of a model, opened, checked and memory-mapped, but not yet loaded. A directory with config.json and
-// safetensors (one file, or several with model.safetensors.index.json), or one .gguf file. After Open every tensor of the
-// table (model/tensor_table.h) is known to be present once, with the right shape and a type we read, inside its file.
+// Checkpoint: the files of a model, opened, checked and memory-mapped, but not yet loaded. A
+// directory with config.json and safetensors (one file, or several with
+// model.safetensors.index.json), or one .gguf file. After Open every tensor of the table
+// (model/tensor_table.h) is known to be present once, with the right shape and a type we read,
+// inside its file.
 //
 // Thread rule: immutable after Open; read by any number of threads.
 #ifndef COTERIE_MODEL_CHECKPOINT_H_
@@ -23,18 +25,20 @@ namespace coterie {
 
 class Checkpoint {
  public:
-  // NotFound / InvalidArgument / Unimplemented / DataLoss with the path, the tensor, what was expected and what was found.
+  // NotFound / InvalidArgument / Unimplemented / DataLoss with the path, the tensor, what was
+  // expected and what was found.
   static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(absl::string_view path);
   virtual ~Checkpoint() = default;
 
   const ModelConfig& config() const { return config_; }
   const std::string& path() const { return path_; }
-  // Names the model: a hash over the config, every tensor's name, shape and type, and samples of every tensor's bytes. Equal
-  // on every machine that holds the same files. 32 hex digits.
+  // Names the model: a hash over the config, every tensor's name, shape and type, and samples of
+  // every tensor's bytes. Equal on every machine that holds the same files. 32 hex digits.
   const std::string& digest() const { return digest_; }
 
-  // The tensor of `role` in `layer` (kNoLayer for those outside the layers), as matrices: one, or two where a fused tensor is split in the file
-  // (gate, then up). Vectors are one row. For expert roles, the slice of `expert`. The role must exist in that layer.
+  // The tensor of `role` in `layer` (kNoLayer for those outside the layers), as matrices: one, or
+  // two where a fused tensor is split in the file (gate, then up). Vectors are one row. For expert
+  // roles, the slice of `expert`. The role must exist in that layer.
   std::vector<RawMatrix> Matrices(TensorRole role, int64_t layer, int64_t expert = 0) const;
   // What the experts are stored in; all experts have one type.
   DType expert_dtype() const;
@@ -48,7 +52,8 @@ class Checkpoint {
   std::string digest_;
 };
 
-// Tells the kernel that the bytes will be read soon (true) or are no longer needed (false). Advice only.
+// Tells the kernel that the bytes will be read soon (true) or are no longer needed (false). Advice
+// only.
 void AdvisePages(std::span<const std::byte> bytes, bool needed);
 
 }  // namespace coterie

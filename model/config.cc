@@ -15,7 +15,8 @@ int64_t ModelConfig::num_rope_pairs(int64_t layer) const {
 
 // The exponent's denominator is the head dim, also where only a part of the dims is rotated.
 std::vector<float> ModelConfig::InverseFrequencies(int64_t layer) const {
-  const double theta = layer_is_global[static_cast<size_t>(layer)] ? rope_theta_global : rope_theta_sliding;
+  const double theta =
+      layer_is_global[static_cast<size_t>(layer)] ? rope_theta_global : rope_theta_sliding;
   std::vector<float> frequencies(static_cast<size_t>(num_rope_pairs(layer)));
   for (size_t i = 0; i < frequencies.size(); ++i) {
     const double exponent = 2.0 * static_cast<double>(i) / static_cast<double>(head_dim(layer));
@@ -24,7 +25,9 @@ std::vector<float> ModelConfig::InverseFrequencies(int64_t layer) const {
   return frequencies;
 }
 
-float ModelConfig::EmbeddingScale() const { return BF16ToF32(F32ToBF16(std::sqrt(static_cast<float>(model_dim)))); }
+float ModelConfig::EmbeddingScale() const {
+  return BF16ToF32(F32ToBF16(std::sqrt(static_cast<float>(model_dim))));
+}
 
 absl::Status ModelConfig::Validate() const {
   struct Bounded {
@@ -32,7 +35,8 @@ absl::Status ModelConfig::Validate() const {
     int64_t value;
     int64_t most;
   };
-  // Bounds far above any Gemma 4: they keep products of dimensions within 64 bits for hostile files.
+  // Bounds far above any Gemma 4: they keep products of dimensions within 64 bits for hostile
+  // files.
   const Bounded bounded[] = {
       {"number of layers", num_layers, 1024},
       {"model dimension", model_dim, 1 << 16},
@@ -50,24 +54,41 @@ absl::Status ModelConfig::Validate() const {
       {"maximum positions", max_positions, 1 << 24},
   };
   for (const Bounded& b : bounded) {
-    if (b.value < 1 || b.value > b.most) return absl::InvalidArgumentError(absl::StrCat("config: ", b.name, " is ", b.value, ", expected 1 to ", b.most));
+    if (b.value < 1 || b.value > b.most)
+      return absl::InvalidArgumentError(
+          absl::StrCat("config: ", b.name, " is ", b.value, ", expected 1 to ", b.most));
   }
   if (static_cast<int64_t>(layer_is_global.size()) != num_layers) {
-    return absl::InvalidArgumentError(absl::StrCat("config: ", layer_is_global.size(), " layer types for ", num_layers, " layers"));
+    return absl::InvalidArgumentError(absl::StrCat("config: ", layer_is_global.size(),
+                                                   " layer types for ", num_layers, " layers"));
   }
   for (int64_t layer = 0; layer < num_layers; ++layer) {
     if (num_heads % num_kv_heads(layer) != 0) {
-      return absl::InvalidArgumentError(absl::StrCat("config: ", num_heads, " query heads are not a multiple of ", num_kv_heads(layer), " KV heads in layer ", layer));
+      return absl::InvalidArgumentError(
+          absl::StrCat("config: ", num_heads, " query heads are not a multiple of ",
+                       num_kv_heads(layer), " KV heads in layer ", layer));
     }
-    if (head_dim(layer) % 16 != 0) return absl::InvalidArgumentError(absl::StrCat("config: head dimension ", head_dim(layer), " of layer ", layer, " is not a multiple of 16"));
-    if (num_rope_pairs(layer) < 1) return absl::InvalidArgumentError(absl::StrCat("config: no dimension of layer ", layer, " is rotated"));
+    if (head_dim(layer) % 16 != 0)
+      return absl::InvalidArgumentError(absl::StrCat("config: head dimension ", head_dim(layer),
+                                                     " of layer ", layer,
+                                                     " is not a multiple of 16"));
+    if (num_rope_pairs(layer) < 1)
+      return absl::InvalidArgumentError(
+          absl::StrCat("config: no dimension of layer ", layer, " is rotated"));
   }
-  if (!(rope_theta_sliding > 1) || !(rope_theta_global > 1) || !std::isfinite(rope_theta_sliding + rope_theta_global)) {
-    return absl::InvalidArgumentError(absl::StrCat("config: RoPE bases ", rope_theta_sliding, " and ", rope_theta_global, " must be above 1"));
+  if (!(rope_theta_sliding > 1) || !(rope_theta_global > 1) ||
+      !std::isfinite(rope_theta_sliding + rope_theta_global)) {
+    return absl::InvalidArgumentError(absl::StrCat("config: RoPE bases ", rope_theta_sliding,
+                                                   " and ", rope_theta_global, " must be above 1"));
   }
-  if (!(rope_partial_global > 0 && rope_partial_global <= 1)) return absl::InvalidArgumentError(absl::StrCat("config: partial rotary factor is ", rope_partial_global));
-  if (!(norm_eps > 0 && norm_eps < 1)) return absl::InvalidArgumentError(absl::StrCat("config: norm epsilon is ", norm_eps));
-  if (!(logit_softcap > 0) || !std::isfinite(logit_softcap)) return absl::InvalidArgumentError(absl::StrCat("config: final logit softcap is ", logit_softcap));
+  if (!(rope_partial_global > 0 && rope_partial_global <= 1))
+    return absl::InvalidArgumentError(
+        absl::StrCat("config: partial rotary factor is ", rope_partial_global));
+  if (!(norm_eps > 0 && norm_eps < 1))
+    return absl::InvalidArgumentError(absl::StrCat("config: norm epsilon is ", norm_eps));
+  if (!(logit_softcap > 0) || !std::isfinite(logit_softcap))
+    return absl::InvalidArgumentError(
+        absl::StrCat("config: final logit softcap is ", logit_softcap));
   return absl::OkStatus();
 }
 

@@ -9,27 +9,33 @@ namespace coterie {
 namespace {
 
 absl::Status Unserved(absl::string_view what) {
-  return absl::UnimplementedError(absl::StrCat("gguf: ", what, "; this program serves Gemma 4 with routed experts (26B-A4B) only"));
+  return absl::UnimplementedError(absl::StrCat(
+      "gguf: ", what, "; this program serves Gemma 4 with routed experts (26B-A4B) only"));
 }
 
 // A list of one value a layer, or one for all.
-absl::StatusOr<std::vector<int64_t>> PerLayer(const GgufFile& file, const std::string& key, int64_t num_layers) {
+absl::StatusOr<std::vector<int64_t>> PerLayer(const GgufFile& file, const std::string& key,
+                                              int64_t num_layers) {
   ASSIGN_OR_RETURN(std::vector<int64_t> values, file.Ints(key));
   if (values.size() == 1) values.resize(static_cast<size_t>(num_layers), values[0]);
   if (static_cast<int64_t>(values.size()) != num_layers) {
-    return absl::InvalidArgumentError(absl::StrCat("gguf: metadata key ", key, " has ", values.size(), " values for ", num_layers, " layers"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "gguf: metadata key ", key, " has ", values.size(), " values for ", num_layers, " layers"));
   }
   return values;
 }
 
 absl::Status ReadLayerShapes(const GgufFile& file, ModelConfig* c) {
-  ASSIGN_OR_RETURN(const std::vector<int64_t> sliding, PerLayer(file, "gemma4.attention.sliding_window_pattern", c->num_layers));
-  ASSIGN_OR_RETURN(const std::vector<int64_t> kv_heads, PerLayer(file, "gemma4.attention.head_count_kv", c->num_layers));
+  ASSIGN_OR_RETURN(const std::vector<int64_t> sliding,
+                   PerLayer(file, "gemma4.attention.sliding_window_pattern", c->num_layers));
+  ASSIGN_OR_RETURN(const std::vector<int64_t> kv_heads,
+                   PerLayer(file, "gemma4.attention.head_count_kv", c->num_layers));
   for (int64_t layer = 0; layer < c->num_layers; ++layer) {
     const auto at = static_cast<size_t>(layer);
     c->layer_is_global.push_back(sliding[at] == 0);
     int64_t& heads = sliding[at] == 0 ? c->num_kv_heads_global : c->num_kv_heads_sliding;
-    if (heads != 0 && heads != kv_heads[at]) return Unserved("KV heads that differ between layers of one type");
+    if (heads != 0 && heads != kv_heads[at])
+      return Unserved("KV heads that differ between layers of one type");
     heads = kv_heads[at];
   }
   // A model of one layer type only has no shape of the other.
@@ -38,33 +44,41 @@ absl::Status ReadLayerShapes(const GgufFile& file, ModelConfig* c) {
   return absl::OkStatus();
 }
 
-// The converter writes the share of rotated dims as a tensor of frequency divisors: 1 for rotated pairs, 1e30 for the others.
+// The converter writes the share of rotated dims as a tensor of frequency divisors: 1 for rotated
+// pairs, 1e30 for the others.
 absl::Status ReadPartialRotation(const GgufFile& file, ModelConfig* c) {
   c->rope_partial_global = 1.0;
   for (const RawTensor& tensor : file.tensors) {
     if (tensor.name != "rope_freqs.weight") continue;
-    if (tensor.dtype != DType::kF32 || static_cast<int64_t>(tensor.bytes.size()) != c->head_dim_global / 2 * 4) {
-      return absl::InvalidArgumentError("gguf: tensor rope_freqs.weight is not one f32 for every pair of a global head");
+    if (tensor.dtype != DType::kF32 ||
+        static_cast<int64_t>(tensor.bytes.size()) != c->head_dim_global / 2 * 4) {
+      return absl::InvalidArgumentError(
+          "gguf: tensor rope_freqs.weight is not one f32 for every pair of a global head");
     }
     const auto* divisors = reinterpret_cast<const float*>(tensor.bytes.data());
     const int64_t pairs = c->head_dim_global / 2;
-    const int64_t rotated = std::find_if(divisors, divisors + pairs, [](float d) { return d != 1.0f; }) - divisors;
+    const int64_t rotated =
+        std::find_if(divisors, divisors + pairs, [](float d) { return d != 1.0f; }) - divisors;
     for (int64_t i = rotated; i < pairs; ++i) {
-      if (!(divisors[i] > 1e20f)) return Unserved(absl::StrCat("rope_freqs.weight with a divisor of ", divisors[i]));
+      if (!(divisors[i] > 1e20f))
+        return Unserved(absl::StrCat("rope_freqs.weight with a divisor of ", divisors[i]));
     }
     c->rope_partial_global = static_cast<double>(rotated) / static_cast<double>(pairs);
   }
   return absl::OkStatus();
 }
 
-// Publishers disagree on the one end token of the metadata (1 or 106), so the model's known ones count as well, by their spelling.
+// Publishers disagree on the one end token of the metadata (1 or 106), so the model's known ones
+// count as well, by their spelling.
 absl::Status ReadEndTokens(const GgufFile& file, ModelConfig* c) {
-  if (const auto eos = file.Int("tokenizer.ggml.eos_token_id"); eos.ok()) c->eos_ids.push_back(static_cast<int32_t>(*eos));
+  if (const auto eos = file.Int("tokenizer.ggml.eos_token_id"); eos.ok())
+    c->eos_ids.push_back(static_cast<int32_t>(*eos));
   ASSIGN_OR_RETURN(const std::vector<std::string> tokens, file.Strings("tokenizer.ggml.tokens"));
   c->vocab_size = static_cast<int64_t>(tokens.size());
   for (size_t id = 0; id < tokens.size(); ++id) {
     const std::string& token = tokens[id];
-    if (token == "<eos>" || token == "<turn|>" || token == "<|tool_response>") c->eos_ids.push_back(static_cast<int32_t>(id));
+    if (token == "<eos>" || token == "<turn|>" || token == "<|tool_response>")
+      c->eos_ids.push_back(static_cast<int32_t>(id));
     if (token == "<bos>") c->bos_id = static_cast<int32_t>(id);
     if (token == "<pad>") c->pad_id = static_cast<int32_t>(id);
   }
@@ -77,10 +91,16 @@ absl::Status ReadEndTokens(const GgufFile& file, ModelConfig* c) {
 
 absl::StatusOr<ModelConfig> ModelConfigFromGguf(const GgufFile& file) {
   ASSIGN_OR_RETURN(const std::string architecture, file.String("general.architecture"));
-  if (architecture != "gemma4") return Unserved(absl::StrCat("architecture is \"", architecture, "\""));
-  if (!file.metadata.contains("gemma4.expert_count")) return Unserved("a Gemma 4 without experts (no gemma4.expert_count)");
-  if (const auto size = file.Int("gemma4.embedding_length_per_layer_input"); size.ok() && *size != 0) return Unserved("per-layer input embeddings");
-  if (const auto shared = file.Int("gemma4.attention.shared_kv_layers"); shared.ok() && *shared != 0) return Unserved("KV shared between layers");
+  if (architecture != "gemma4")
+    return Unserved(absl::StrCat("architecture is \"", architecture, "\""));
+  if (!file.metadata.contains("gemma4.expert_count"))
+    return Unserved("a Gemma 4 without experts (no gemma4.expert_count)");
+  if (const auto size = file.Int("gemma4.embedding_length_per_layer_input");
+      size.ok() && *size != 0)
+    return Unserved("per-layer input embeddings");
+  if (const auto shared = file.Int("gemma4.attention.shared_kv_layers");
+      shared.ok() && *shared != 0)
+    return Unserved("KV shared between layers");
   ModelConfig c;
   const struct {
     const char* key;
@@ -101,7 +121,8 @@ absl::StatusOr<ModelConfig> ModelConfigFromGguf(const GgufFile& file) {
   for (const auto& [key, value] : numbers) {
     ASSIGN_OR_RETURN(*value, file.Int(key));
   }
-  if (c.num_layers < 1 || c.num_layers > 1024) return absl::InvalidArgumentError(absl::StrCat("gguf: gemma4.block_count is ", c.num_layers));
+  if (c.num_layers < 1 || c.num_layers > 1024)
+    return absl::InvalidArgumentError(absl::StrCat("gguf: gemma4.block_count is ", c.num_layers));
   ASSIGN_OR_RETURN(c.rope_theta_global, file.Float("gemma4.rope.freq_base"));
   ASSIGN_OR_RETURN(c.rope_theta_sliding, file.Float("gemma4.rope.freq_base_swa"));
   ASSIGN_OR_RETURN(const double eps, file.Float("gemma4.attention.layer_norm_rms_epsilon"));

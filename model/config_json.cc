@@ -25,7 +25,9 @@ class Fields {
   T Get(std::string_view key) {
     T value{};
     if (fields_.at_key(key).get(value) != simdjson::SUCCESS && status_.ok()) {
-      status_ = absl::InvalidArgumentError(absl::StrCat("config.json: \"", absl::string_view(key.data(), key.size()), "\" is missing or of another type"));
+      status_ = absl::InvalidArgumentError(absl::StrCat("config.json: \"",
+                                                        absl::string_view(key.data(), key.size()),
+                                                        "\" is missing or of another type"));
     }
     return value;
   }
@@ -44,19 +46,31 @@ class Fields {
 };
 
 absl::Status Unserved(absl::string_view what) {
-  return absl::UnimplementedError(absl::StrCat("config.json: ", what, "; this program serves Gemma 4 with routed experts (26B-A4B) only"));
+  return absl::UnimplementedError(absl::StrCat(
+      "config.json: ", what, "; this program serves Gemma 4 with routed experts (26B-A4B) only"));
 }
 
 absl::Status CheckArchitecture(Fields& outer, Fields& text) {
-  const std::string_view type = text.GetOr<std::string_view>("model_type", outer.GetOr<std::string_view>("model_type", ""));
-  if (type != "gemma4_text" && type != "gemma4") return Unserved(absl::StrCat("model_type is \"", absl::string_view(type.data(), type.size()), "\""));
-  if (!text.GetOr<bool>("enable_moe_block", false)) return Unserved("a Gemma 4 without experts (enable_moe_block is false)");
-  if (text.GetOr<int64_t>("hidden_size_per_layer_input", 256) != 0) return Unserved("per-layer input embeddings (hidden_size_per_layer_input is not 0)");
-  if (text.GetOr<int64_t>("num_kv_shared_layers", 0) != 0) return Unserved("KV shared between layers (num_kv_shared_layers is not 0)");
-  if (!text.GetOr<bool>("attention_k_eq_v", false)) return Unserved("global layers with a V projection (attention_k_eq_v is false)");
-  if (!text.GetOr<bool>("tie_word_embeddings", true)) return Unserved("an untied head (tie_word_embeddings is false)");
-  const std::string_view activation = text.GetOr<std::string_view>("hidden_activation", "gelu_pytorch_tanh");
-  if (activation != "gelu_pytorch_tanh") return Unserved(absl::StrCat("activation \"", absl::string_view(activation.data(), activation.size()), "\""));
+  const std::string_view type =
+      text.GetOr<std::string_view>("model_type", outer.GetOr<std::string_view>("model_type", ""));
+  if (type != "gemma4_text" && type != "gemma4")
+    return Unserved(
+        absl::StrCat("model_type is \"", absl::string_view(type.data(), type.size()), "\""));
+  if (!text.GetOr<bool>("enable_moe_block", false))
+    return Unserved("a Gemma 4 without experts (enable_moe_block is false)");
+  if (text.GetOr<int64_t>("hidden_size_per_layer_input", 256) != 0)
+    return Unserved("per-layer input embeddings (hidden_size_per_layer_input is not 0)");
+  if (text.GetOr<int64_t>("num_kv_shared_layers", 0) != 0)
+    return Unserved("KV shared between layers (num_kv_shared_layers is not 0)");
+  if (!text.GetOr<bool>("attention_k_eq_v", false))
+    return Unserved("global layers with a V projection (attention_k_eq_v is false)");
+  if (!text.GetOr<bool>("tie_word_embeddings", true))
+    return Unserved("an untied head (tie_word_embeddings is false)");
+  const std::string_view activation =
+      text.GetOr<std::string_view>("hidden_activation", "gelu_pytorch_tanh");
+  if (activation != "gelu_pytorch_tanh")
+    return Unserved(absl::StrCat("activation \"",
+                                 absl::string_view(activation.data(), activation.size()), "\""));
   RETURN_IF_ERROR(outer.status());
   return text.status();
 }
@@ -66,29 +80,38 @@ void ReadLayerTypes(Fields& text, ModelConfig* c) {
   if (!text.status().ok()) return;
   for (element type : types) {
     std::string_view name;
-    if (type.get(name) != simdjson::SUCCESS || (name != "sliding_attention" && name != "full_attention")) {
-      return text.Fail(absl::InvalidArgumentError("config.json: layer_types holds something other than \"sliding_attention\" and \"full_attention\""));
+    if (type.get(name) != simdjson::SUCCESS ||
+        (name != "sliding_attention" && name != "full_attention")) {
+      return text.Fail(
+          absl::InvalidArgumentError("config.json: layer_types holds something other than "
+                                     "\"sliding_attention\" and \"full_attention\""));
     }
     c->layer_is_global.push_back(name == "full_attention");
   }
 }
 
-// Global shapes: flat fields, or, in files saved by transformers 5.15 and later, a map from layer index to shape.
+// Global shapes: flat fields, or, in files saved by transformers 5.15 and later, a map from layer
+// index to shape.
 void ReadGlobalShapes(Fields& text, ModelConfig* c) {
   c->head_dim_global = text.GetOr<int64_t>("global_head_dim", c->head_dim_sliding);
-  c->num_kv_heads_global = text.GetOr<int64_t>("num_global_key_value_heads", c->num_kv_heads_sliding);
+  c->num_kv_heads_global =
+      text.GetOr<int64_t>("num_global_key_value_heads", c->num_kv_heads_sliding);
   if (!text.Has("per_layer_config")) return;
   const object layers = text.Get<object>("per_layer_config");
   if (!text.status().ok()) return;
   bool first = true;
   for (const auto& [key, value] : layers) {
     object shape;
-    if (value.get(shape) != simdjson::SUCCESS) return text.Fail(absl::InvalidArgumentError("config.json: per_layer_config holds something other than objects"));
+    if (value.get(shape) != simdjson::SUCCESS)
+      return text.Fail(absl::InvalidArgumentError(
+          "config.json: per_layer_config holds something other than objects"));
     Fields fields(shape);
-    const int64_t head_dim = fields.GetOr<int64_t>("head_dim", c->head_dim_global), kv_heads = fields.GetOr<int64_t>("num_key_value_heads", c->num_kv_heads_global);
+    const int64_t head_dim = fields.GetOr<int64_t>("head_dim", c->head_dim_global),
+                  kv_heads = fields.GetOr<int64_t>("num_key_value_heads", c->num_kv_heads_global);
     text.Fail(fields.status());
     if (!first && (head_dim != c->head_dim_global || kv_heads != c->num_kv_heads_global)) {
-      return text.Fail(absl::UnimplementedError("config.json: per_layer_config gives global layers different shapes"));
+      return text.Fail(absl::UnimplementedError(
+          "config.json: per_layer_config gives global layers different shapes"));
     }
     first = false;
     c->head_dim_global = head_dim;
@@ -100,7 +123,8 @@ void ReadRope(Fields& text, ModelConfig* c) {
   const object rope = text.Get<object>("rope_parameters");
   if (!text.status().ok()) return;
   Fields types(rope);
-  const object sliding_object = types.Get<object>("sliding_attention"), global_object = types.Get<object>("full_attention");
+  const object sliding_object = types.Get<object>("sliding_attention"),
+               global_object = types.Get<object>("full_attention");
   text.Fail(types.status());
   if (!types.status().ok()) return;
   Fields sliding(sliding_object), global(global_object);
@@ -128,7 +152,8 @@ void AppendIds(element value, std::vector<int32_t>* ids) {
 absl::StatusOr<std::vector<int32_t>> EosIdsFromJson(absl::string_view json) {
   simdjson::dom::parser parser;
   element root, ids;
-  if (parser.parse(simdjson::padded_string(json.data(), json.size())).get(root) != simdjson::SUCCESS) {
+  if (parser.parse(simdjson::padded_string(json.data(), json.size())).get(root) !=
+      simdjson::SUCCESS) {
     return absl::InvalidArgumentError("generation_config.json is not valid JSON");
   }
   std::vector<int32_t> result;
@@ -142,9 +167,11 @@ absl::StatusOr<ModelConfig> ModelConfigFromJson(absl::string_view json) {
   const simdjson::padded_string padded(json.data(), json.size());
   object outer_object;
   if (const auto error = parser.parse(padded).get(root); error != simdjson::SUCCESS) {
-    return absl::InvalidArgumentError(absl::StrCat("config.json is not valid JSON: ", simdjson::error_message(error)));
+    return absl::InvalidArgumentError(
+        absl::StrCat("config.json is not valid JSON: ", simdjson::error_message(error)));
   }
-  if (root.get(outer_object) != simdjson::SUCCESS) return absl::InvalidArgumentError("config.json is not an object");
+  if (root.get(outer_object) != simdjson::SUCCESS)
+    return absl::InvalidArgumentError("config.json is not an object");
   Fields outer(outer_object);
   object text_object = outer_object;
   if (outer.Has("text_config")) text_object = outer.Get<object>("text_config");
@@ -161,7 +188,8 @@ absl::StatusOr<ModelConfig> ModelConfigFromJson(absl::string_view json) {
   c.sliding_window = text.Get<int64_t>("sliding_window");
   c.num_experts = text.Get<int64_t>("num_experts");
   c.experts_per_token = text.Get<int64_t>("top_k_experts");
-  c.expert_dim = text.Get<int64_t>(text.Has("moe_intermediate_size") ? "moe_intermediate_size" : "expert_intermediate_size");
+  c.expert_dim = text.Get<int64_t>(text.Has("moe_intermediate_size") ? "moe_intermediate_size"
+                                                                     : "expert_intermediate_size");
   c.dense_dim = text.Get<int64_t>("intermediate_size");
   c.vocab_size = text.Get<int64_t>("vocab_size");
   c.max_positions = text.GetOr<int64_t>("max_position_embeddings", 131072);

@@ -14,12 +14,16 @@ constexpr int64_t kRowsPerTask = 8;
 template <typename Body>
 void ForRows(int64_t num_rows, Parallel& pool, Body body) {
   const int64_t num_tasks = (num_rows + kRowsPerTask - 1) / kRowsPerTask;
-  pool.For(num_tasks, [&](int64_t task) { body(task * kRowsPerTask, std::min(num_rows, (task + 1) * kRowsPerTask)); });
+  pool.For(num_tasks, [&](int64_t task) {
+    body(task * kRowsPerTask, std::min(num_rows, (task + 1) * kRowsPerTask));
+  });
 }
 
 }  // namespace
 
-RowFormat ExpertOutputFormat(DType expert_weights) { return expert_weights == DType::kF32 ? RowFormat::kF32 : RowFormat::kBF16; }
+RowFormat ExpertOutputFormat(DType expert_weights) {
+  return expert_weights == DType::kF32 ? RowFormat::kF32 : RowFormat::kBF16;
+}
 
 void ExpertRunner::Run(std::span<const ExpertJob> jobs) {
   if (jobs.empty()) return;
@@ -58,14 +62,18 @@ void ExpertRunner::Run(std::span<const ExpertJob> jobs) {
   products_.clear();
   row = 0;
   for (const ExpertJob& job : jobs) {
-    products_.push_back({&job.weights->down, {hidden_rows_.data() + row, job.rows.size()}, down.row(row), down.row_size()});
+    products_.push_back({&job.weights->down,
+                         {hidden_rows_.data() + row, job.rows.size()},
+                         down.row(row),
+                         down.row_size()});
     row += static_cast<int64_t>(job.rows.size());
   }
   MatMulGroup(products_, *pool_);
 
   const RowFormat output_format = ExpertOutputFormat(first.down.format());
   ForRows(num_rows, *pool_, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) EncodeRow(output_format, down.row(r), dim, outputs_[static_cast<size_t>(r)]);
+    for (int64_t r = begin; r < end; ++r)
+      EncodeRow(output_format, down.row(r), dim, outputs_[static_cast<size_t>(r)]);
   });
 }
 

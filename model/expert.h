@@ -1,4 +1,5 @@
-// The gated FFN of routed experts: y = down · (gelu_tanh(gate · z) ⊙ up · z), for batches of (row, expert) pairs.
+// The gated FFN of routed experts: y = down · (gelu_tanh(gate · z) ⊙ up · z), for batches of (row,
+// expert) pairs.
 #ifndef COTERIE_MODEL_EXPERT_H_
 #define COTERIE_MODEL_EXPERT_H_
 
@@ -13,11 +14,13 @@
 
 namespace coterie {
 
-// What a worker returns for a (row, expert) pair, and what a local expert is rounded to as well: f32 for f32 weights, else bf16.
+// What a worker returns for a (row, expert) pair, and what a local expert is rounded to as well:
+// f32 for f32 weights, else bf16.
 RowFormat ExpertOutputFormat(DType expert_weights);
 
-// The pairs of one expert: pointers to its encoded input rows (format of the weights), and where each output row goes:
-// outputs[i] receives EncodedRowBytes(ExpertOutputFormat, model_dim) bytes, 4-byte aligned.
+// The pairs of one expert: pointers to its encoded input rows (format of the weights), and where
+// each output row goes: outputs[i] receives EncodedRowBytes(ExpertOutputFormat, model_dim) bytes,
+// 4-byte aligned.
 struct ExpertJob {
   const ExpertWeights* weights = nullptr;
   std::span<const std::byte* const> rows;

@@ -17,21 +17,25 @@
 namespace coterie {
 
 // A metadata value: whole numbers and booleans as int64, floats as double, and arrays of each.
-using GgufValue = std::variant<int64_t, double, std::string, std::vector<int64_t>, std::vector<double>, std::vector<std::string>>;
+using GgufValue = std::variant<int64_t, double, std::string, std::vector<int64_t>,
+                               std::vector<double>, std::vector<std::string>>;
 
 struct GgufFile {
   std::map<std::string, GgufValue> metadata;
   std::vector<RawTensor> tensors;  // point into the file; shapes outermost first
 
-  // InvalidArgument names the key when it is missing or of another type. Numbers convert between whole and float.
+  // InvalidArgument names the key when it is missing or of another type. Numbers convert between
+  // whole and float.
   absl::StatusOr<int64_t> Int(const std::string& key) const;
   absl::StatusOr<double> Float(const std::string& key) const;
   absl::StatusOr<std::string> String(const std::string& key) const;
-  absl::StatusOr<std::vector<int64_t>> Ints(const std::string& key) const;  // a single number counts as a list of one
+  absl::StatusOr<std::vector<int64_t>> Ints(
+      const std::string& key) const;  // a single number counts as a list of one
   absl::StatusOr<std::vector<std::string>> Strings(const std::string& key) const;
 };
 
-// InvalidArgument says what is malformed, and in which key or tensor; Unimplemented names a tensor type or version that we do not read.
+// InvalidArgument says what is malformed, and in which key or tensor; Unimplemented names a tensor
+// type or version that we do not read.
 absl::StatusOr<GgufFile> ReadGguf(std::span<const std::byte> file);
 
 }  // namespace coterie

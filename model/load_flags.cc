@@ -15,7 +15,8 @@ absl::StatusOr<LoadOptions> ParseLoadOptions(absl::string_view quantise) {
   } else if (quantise == "q4_0") {
     options.quantise = DType::kQ4_0;
   } else {
-    return absl::InvalidArgumentError(absl::StrCat("--quantise is q8_0, q4_0 or empty, not \"", quantise, "\""));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--quantise is q8_0, q4_0 or empty, not \"", quantise, "\""));
   }
   return options;
 }

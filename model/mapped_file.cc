@@ -21,13 +21,16 @@ absl::StatusOr<std::unique_ptr<MappedFile>> MappedFile::Open(const std::string& 
   struct stat info = {};
   if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size == 0) {
     close(fd);
-    return absl::InvalidArgumentError(absl::StrCat(path, ": not a plain file with something in it"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": not a plain file with something in it"));
   }
   const auto size = static_cast<size_t>(info.st_size);
   void* data = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
   const int error = errno;
   close(fd);
-  if (data == MAP_FAILED) return absl::InvalidArgumentError(absl::StrCat(path, ": cannot be mapped: ", std::strerror(error)));
+  if (data == MAP_FAILED)
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": cannot be mapped: ", std::strerror(error)));
   return std::unique_ptr<MappedFile>(new MappedFile({static_cast<const std::byte*>(data), size}));
 }
 

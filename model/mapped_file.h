@@ -1,6 +1,7 @@
 // MappedFile: a file's bytes, read-only, paged in as they are touched.
 //
-// Thread rule: immutable. A file that shrinks while mapped kills the process with SIGBUS: model files are not to be edited in place.
+// Thread rule: immutable. A file that shrinks while mapped kills the process with SIGBUS: model
+// files are not to be edited in place.
 #ifndef COTERIE_MODEL_MAPPED_FILE_H_
 #define COTERIE_MODEL_MAPPED_FILE_H_
 
@@ -22,7 +23,9 @@ class MappedFile {
   MappedFile& operator=(const MappedFile&) = delete;
 
   std::span<const std::byte> bytes() const { return bytes_; }
-  absl::string_view text() const { return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}; }
+  absl::string_view text() const {
+    return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()};
+  }
 
  private:
   explicit MappedFile(std::span<const std::byte> bytes) : bytes_(bytes) {}

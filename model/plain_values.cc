@@ -12,7 +12,8 @@ const uint8_t* Bytes(const std::byte* p) { return reinterpret_cast<const uint8_t
 double Half(const uint8_t* p) {
   const int bits = p[0] | (p[1] << 8), exponent = (bits >> 10) & 31, mantissa = bits & 1023;
   const double sign = (bits & 0x8000) != 0 ? -1.0 : 1.0;
-  return exponent == 0 ? sign * std::ldexp(mantissa, -24) : sign * std::ldexp(1024 + mantissa, exponent - 25);
+  return exponent == 0 ? sign * std::ldexp(mantissa, -24)
+                       : sign * std::ldexp(1024 + mantissa, exponent - 25);
 }
 
 double BrainFloat(const uint8_t* p) {

@@ -1,5 +1,5 @@
-// A tensor's values in double, straight from the block definitions of the file formats: for the reference, which shares nothing
-// with the kernels.
+// A tensor's values in double, straight from the block definitions of the file formats: for the
+// reference, which shares nothing with the kernels.
 #ifndef COTERIE_MODEL_PLAIN_VALUES_H_
 #define COTERIE_MODEL_PLAIN_VALUES_H_
 

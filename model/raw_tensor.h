@@ -1,4 +1,5 @@
-// RawTensor: one tensor as a file's header lists it, judged: its bytes lie inside the file and are exactly its shape's.
+// RawTensor: one tensor as a file's header lists it, judged: its bytes lie inside the file and are
+// exactly its shape's.
 #ifndef COTERIE_MODEL_RAW_TENSOR_H_
 #define COTERIE_MODEL_RAW_TENSOR_H_
 

@@ -22,12 +22,14 @@ double Dot(const Row& a, const double* b) {
 
 class Reference {
  public:
-  Reference(const Checkpoint& checkpoint, Mistake mistake) : checkpoint_(checkpoint), c_(checkpoint.config()), mistake_(mistake) {}
+  Reference(const Checkpoint& checkpoint, Mistake mistake)
+      : checkpoint_(checkpoint), c_(checkpoint.config()), mistake_(mistake) {}
 
   ReferenceOutput Run(std::span<const int32_t> tokens) {
     ReferenceOutput out;
     const Matrix embedding = Read(TensorRole::kEmbedding, kNoLayer);
-    const double scale = Is(Mistake::kNoEmbeddingScale) ? 1.0 : static_cast<double>(c_.EmbeddingScale());
+    const double scale =
+        Is(Mistake::kNoEmbeddingScale) ? 1.0 : static_cast<double>(c_.EmbeddingScale());
     Rows x;
     for (int32_t token : tokens) {
       Row row(embedding.row(token), embedding.row(token) + c_.model_dim);
@@ -83,10 +85,12 @@ class Reference {
   Row Norm(const Row& x, const Row* weight) const {
     double squares = 0;
     for (double v : x) squares += v * v;
-    const double scale = 1.0 / std::sqrt(squares / static_cast<double>(x.size()) + static_cast<double>(c_.norm_eps));
+    const double scale =
+        1.0 / std::sqrt(squares / static_cast<double>(x.size()) + static_cast<double>(c_.norm_eps));
     Row out(x.size());
     for (size_t i = 0; i < x.size(); ++i) {
-      const double w = weight == nullptr ? 1.0 : (*weight)[i] + (Is(Mistake::kOnePlusWeightNorms) ? 1.0 : 0.0);
+      const double w =
+          weight == nullptr ? 1.0 : (*weight)[i] + (Is(Mistake::kOnePlusWeightNorms) ? 1.0 : 0.0);
       out[i] = x[i] * scale * w;
     }
     return out;
@@ -113,7 +117,9 @@ class Reference {
     const double theta = global ? c_.rope_theta_global : c_.rope_theta_sliding;
     const int64_t denominator = Is(Mistake::kRopeDenominatorRotary) ? 2 * pairs : dim;
     for (int64_t i = 0; i < pairs; ++i) {
-      const double angle = static_cast<double>(position) * std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(denominator));
+      const double angle =
+          static_cast<double>(position) *
+          std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(denominator));
       int64_t first = i, second = i + half;
       if (Is(Mistake::kRopeContiguous)) second = i + pairs;
       if (Is(Mistake::kInterleavedPairs)) first = 2 * i, second = 2 * i + 1;
@@ -124,10 +130,13 @@ class Reference {
   }
 
   // Norms (and rotates) every head of a row.
-  void PrepareHeads(Row* row, int64_t layer, int64_t position, const Row* weight, bool rotate) const {
+  void PrepareHeads(Row* row, int64_t layer, int64_t position, const Row* weight,
+                    bool rotate) const {
     const int64_t dim = c_.head_dim(layer);
     for (size_t begin = 0; begin < row->size(); begin += static_cast<size_t>(dim)) {
-      const Row head = Norm(Row(row->begin() + static_cast<std::ptrdiff_t>(begin), row->begin() + static_cast<std::ptrdiff_t>(begin) + dim), weight);
+      const Row head = Norm(Row(row->begin() + static_cast<std::ptrdiff_t>(begin),
+                                row->begin() + static_cast<std::ptrdiff_t>(begin) + dim),
+                            weight);
       std::copy(head.begin(), head.end(), row->begin() + static_cast<std::ptrdiff_t>(begin));
       if (rotate) Rotate(row->data() + begin, layer, position);
     }
@@ -135,9 +144,11 @@ class Reference {
 
   Rows Attention(int64_t layer, const Rows& normed) const {
     const bool global = c_.layer_is_global[static_cast<size_t>(layer)];
-    const Matrix wq = Read(TensorRole::kQuery, layer), wk = Read(TensorRole::kKey, layer), wo = Read(TensorRole::kOutput, layer);
+    const Matrix wq = Read(TensorRole::kQuery, layer), wk = Read(TensorRole::kKey, layer),
+                 wo = Read(TensorRole::kOutput, layer);
     const Matrix wv = global ? Matrix() : Read(TensorRole::kValue, layer);
-    const Row q_norm = Vector(TensorRole::kQueryNorm, layer), k_norm = Vector(TensorRole::kKeyNorm, layer);
+    const Row q_norm = Vector(TensorRole::kQueryNorm, layer),
+              k_norm = Vector(TensorRole::kKeyNorm, layer);
     Rows q, k, v;
     for (size_t t = 0; t < normed.size(); ++t) {
       const auto position = static_cast<int64_t>(t);
@@ -154,7 +165,8 @@ class Reference {
       if (global && Is(Mistake::kValueAfterRope)) v.back() = k.back();
     }
     Rows out;
-    for (size_t t = 0; t < normed.size(); ++t) out.push_back(Times(wo, AttendOne(layer, static_cast<int64_t>(t), q[t], k, v)));
+    for (size_t t = 0; t < normed.size(); ++t)
+      out.push_back(Times(wo, AttendOne(layer, static_cast<int64_t>(t), q[t], k, v)));
     return out;
   }
 
@@ -162,7 +174,8 @@ class Reference {
     const int64_t dim = c_.head_dim(layer), group = c_.num_heads / c_.num_kv_heads(layer);
     int64_t first = 0;
     if (!c_.layer_is_global[static_cast<size_t>(layer)]) {
-      const int64_t window = c_.sliding_window + (Is(Mistake::kWindowLonger) ? 1 : 0) - (Is(Mistake::kWindowShorter) ? 1 : 0);
+      const int64_t window = c_.sliding_window + (Is(Mistake::kWindowLonger) ? 1 : 0) -
+                             (Is(Mistake::kWindowShorter) ? 1 : 0);
       first = std::max<int64_t>(0, position - window + 1);
     }
     Row out(q.size(), 0.0);
@@ -171,15 +184,20 @@ class Reference {
       Row scores;
       for (int64_t j = first; j <= position; ++j) {
         double score = 0;
-        for (int64_t i = 0; i < dim; ++i) score += q[static_cast<size_t>(head * dim + i)] * k[static_cast<size_t>(j)][static_cast<size_t>(kv_at + i)];
-        scores.push_back(Is(Mistake::kScaledAttention) ? score / std::sqrt(static_cast<double>(dim)) : score);
+        for (int64_t i = 0; i < dim; ++i)
+          score += q[static_cast<size_t>(head * dim + i)] *
+                   k[static_cast<size_t>(j)][static_cast<size_t>(kv_at + i)];
+        scores.push_back(Is(Mistake::kScaledAttention) ? score / std::sqrt(static_cast<double>(dim))
+                                                       : score);
       }
       const double highest = *std::max_element(scores.begin(), scores.end());
       double total = 0;
       for (double& score : scores) total += score = std::exp(score - highest);
       for (int64_t j = first; j <= position; ++j) {
         for (int64_t i = 0; i < dim; ++i) {
-          out[static_cast<size_t>(head * dim + i)] += scores[static_cast<size_t>(j - first)] / total * v[static_cast<size_t>(j)][static_cast<size_t>(kv_at + i)];
+          out[static_cast<size_t>(head * dim + i)] +=
+              scores[static_cast<size_t>(j - first)] / total *
+              v[static_cast<size_t>(j)][static_cast<size_t>(kv_at + i)];
         }
       }
     }
@@ -187,18 +205,23 @@ class Reference {
   }
 
   // The chosen experts of one row, best first, and their weights.
-  std::vector<std::pair<int32_t, double>> Gate(int64_t layer, const Row& x1, const Row& expert_input) const {
-    const Row scale = Vector(TensorRole::kGateScale, layer), per_expert = Vector(TensorRole::kPerExpertScale, layer);
+  std::vector<std::pair<int32_t, double>> Gate(int64_t layer, const Row& x1,
+                                               const Row& expert_input) const {
+    const Row scale = Vector(TensorRole::kGateScale, layer),
+              per_expert = Vector(TensorRole::kPerExpertScale, layer);
     Row z = Is(Mistake::kGateOnExpertInput) ? expert_input : Norm(x1, nullptr);
-    const double root = Is(Mistake::kGateWithoutRootDim) ? 1.0 : 1.0 / std::sqrt(static_cast<double>(c_.model_dim));
+    const double root =
+        Is(Mistake::kGateWithoutRootDim) ? 1.0 : 1.0 / std::sqrt(static_cast<double>(c_.model_dim));
     for (size_t i = 0; i < z.size(); ++i) z[i] *= scale[i] * root;
     Row p = Times(Read(TensorRole::kGate, layer), z);
     const double highest = *std::max_element(p.begin(), p.end());
     double all = 0;
     for (double& v : p) all += v = std::exp(v - highest);
     std::vector<std::pair<int32_t, double>> chosen;
-    for (int32_t e = 0; e < c_.num_experts; ++e) chosen.emplace_back(e, p[static_cast<size_t>(e)] / all);
-    std::stable_sort(chosen.begin(), chosen.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+    for (int32_t e = 0; e < c_.num_experts; ++e)
+      chosen.emplace_back(e, p[static_cast<size_t>(e)] / all);
+    std::stable_sort(chosen.begin(), chosen.end(),
+                     [](const auto& a, const auto& b) { return a.second > b.second; });
     chosen.resize(static_cast<size_t>(c_.experts_per_token));
     double mass = 0;
     for (const auto& [e, weight] : chosen) mass += weight;
@@ -209,12 +232,14 @@ class Reference {
     return chosen;
   }
 
-  Row Experts(int64_t layer, const std::vector<std::pair<int32_t, double>>& chosen, const Row& input) const {
+  Row Experts(int64_t layer, const std::vector<std::pair<int32_t, double>>& chosen,
+              const Row& input) const {
     Row sum(input.size(), 0.0);
     for (const auto& [e, weight] : chosen) {
       const Matrix both = Read(TensorRole::kExpertGateUp, layer, e);
       const auto half = static_cast<std::ptrdiff_t>(both.values.size() / 2);
-      Matrix gate{both.num_cols, Row(both.values.begin(), both.values.begin() + half)}, up{both.num_cols, Row(both.values.begin() + half, both.values.end())};
+      Matrix gate{both.num_cols, Row(both.values.begin(), both.values.begin() + half)},
+          up{both.num_cols, Row(both.values.begin() + half, both.values.end())};
       if (Is(Mistake::kGateUpSwapped)) std::swap(gate, up);
       const Row y = Ffn(gate, up, Read(TensorRole::kExpertDown, layer, e), input);
       for (size_t i = 0; i < sum.size(); ++i) sum[i] += weight * y[i];
@@ -223,12 +248,18 @@ class Reference {
   }
 
   void Layer(int64_t layer, Rows* x, ReferenceOutput* out) const {
-    const Row input_norm = Vector(TensorRole::kInputNorm, layer), post_attention = Vector(TensorRole::kPostAttentionNorm, layer);
-    const Row pre_dense = Vector(TensorRole::kPreDenseNorm, layer), pre_expert = Vector(TensorRole::kPreExpertNorm, layer), post = Vector(TensorRole::kPostNorm, layer);
-    Row post_dense = Vector(TensorRole::kPostDenseNorm, layer), post_expert = Vector(TensorRole::kPostExpertNorm, layer);
+    const Row input_norm = Vector(TensorRole::kInputNorm, layer),
+              post_attention = Vector(TensorRole::kPostAttentionNorm, layer);
+    const Row pre_dense = Vector(TensorRole::kPreDenseNorm, layer),
+              pre_expert = Vector(TensorRole::kPreExpertNorm, layer),
+              post = Vector(TensorRole::kPostNorm, layer);
+    Row post_dense = Vector(TensorRole::kPostDenseNorm, layer),
+        post_expert = Vector(TensorRole::kPostExpertNorm, layer);
     if (Is(Mistake::kPostNormsSwapped)) std::swap(post_dense, post_expert);
-    const Matrix gate = Read(TensorRole::kDenseGate, layer), up = Read(TensorRole::kDenseUp, layer), down = Read(TensorRole::kDenseDown, layer);
-    const double scalar = Is(Mistake::kNoLayerScalar) ? 1.0 : Vector(TensorRole::kLayerScalar, layer).front();
+    const Matrix gate = Read(TensorRole::kDenseGate, layer), up = Read(TensorRole::kDenseUp, layer),
+                 down = Read(TensorRole::kDenseDown, layer);
+    const double scalar =
+        Is(Mistake::kNoLayerScalar) ? 1.0 : Vector(TensorRole::kLayerScalar, layer).front();
     Rows normed;
     for (const Row& row : *x) normed.push_back(Norm(row, &input_norm));
     const Rows attended = Attention(layer, normed);
@@ -238,7 +269,8 @@ class Reference {
       Row& row = (*x)[t];
       const Row a = Norm(attended[t], &post_attention);
       for (size_t i = 0; i < row.size(); ++i) row[i] += a[i];
-      const Row expert_input = Norm(row, Is(Mistake::kExpertsThroughDenseNorm) ? &pre_dense : &pre_expert);
+      const Row expert_input =
+          Norm(row, Is(Mistake::kExpertsThroughDenseNorm) ? &pre_dense : &pre_expert);
       const auto chosen = Gate(layer, row, expert_input);
       for (const auto& [e, weight] : chosen) {
         out->experts.back().push_back(e);
@@ -248,7 +280,9 @@ class Reference {
       const Row m = Norm(Experts(layer, chosen, expert_input), &post_expert);
       for (size_t i = 0; i < d.size(); ++i) d[i] += m[i];
       const Row y = Norm(d, &post);
-      for (size_t i = 0; i < row.size(); ++i) row[i] = Is(Mistake::kLayerScalarOnBranch) ? row[i] + y[i] * scalar : (row[i] + y[i]) * scalar;
+      for (size_t i = 0; i < row.size(); ++i)
+        row[i] =
+            Is(Mistake::kLayerScalarOnBranch) ? row[i] + y[i] * scalar : (row[i] + y[i]) * scalar;
     }
   }
 
@@ -260,15 +294,36 @@ class Reference {
 }  // namespace
 
 const char* ReferenceMistakeName(ReferenceMistake mistake) {
-  static constexpr const char* kNames[kNumReferenceMistakes] = {
-      "none",           "window longer",         "window shorter",       "value after key norm", "value after rope", "no value norm",          "1 + weight norms",
-      "scaled attention", "rope denominator",    "rope contiguous",      "full rotation",        "interleaved pairs", "erf gelu",              "gate on expert input",
-      "gate without root dim", "no per-expert scale", "gate and up swapped", "post norms swapped", "experts through dense norm", "layer scalar on branch", "no layer scalar",
-      "silu",           "no embedding scale",    "no soft cap",          "no top-k renormalisation"};
+  static constexpr const char* kNames[kNumReferenceMistakes] = {"none",
+                                                                "window longer",
+                                                                "window shorter",
+                                                                "value after key norm",
+                                                                "value after rope",
+                                                                "no value norm",
+                                                                "1 + weight norms",
+                                                                "scaled attention",
+                                                                "rope denominator",
+                                                                "rope contiguous",
+                                                                "full rotation",
+                                                                "interleaved pairs",
+                                                                "erf gelu",
+                                                                "gate on expert input",
+                                                                "gate without root dim",
+                                                                "no per-expert scale",
+                                                                "gate and up swapped",
+                                                                "post norms swapped",
+                                                                "experts through dense norm",
+                                                                "layer scalar on branch",
+                                                                "no layer scalar",
+                                                                "silu",
+                                                                "no embedding scale",
+                                                                "no soft cap",
+                                                                "no top-k renormalisation"};
   return kNames[static_cast<int>(mistake)];
 }
 
-ReferenceOutput RunReference(const Checkpoint& checkpoint, std::span<const int32_t> tokens, ReferenceMistake mistake) {
+ReferenceOutput RunReference(const Checkpoint& checkpoint, std::span<const int32_t> tokens,
+                             ReferenceMistake mistake) {
   return Reference(checkpoint, mistake).Run(tokens);
 }
 

@@ -1,4 +1,5 @@
-// The one table of all tensors: what each is, its shape, its names in both file formats, and which process holds it.
+// The one table of all tensors: what each is, its shape, its names in both file formats, and which
+// process holds it.
 #ifndef COTERIE_MODEL_TENSOR_TABLE_H_
 #define COTERIE_MODEL_TENSOR_TABLE_H_
 
@@ -11,28 +12,30 @@
 namespace coterie {
 
 enum class TensorRole : uint8_t {
-  kEmbedding,            // [vocab, dim]; also the head
-  kFinalNorm,            // [dim]
-  kInputNorm,            // [dim], here and in all layer norms below
-  kQuery,                // [heads * head_dim, dim]
-  kKey,                  // [kv_heads * head_dim, dim]
-  kValue,                // as kKey; sliding layers only: a global layer's value is its raw key
-  kOutput,               // [dim, heads * head_dim]
-  kQueryNorm, kKeyNorm,  // [head_dim]
+  kEmbedding,  // [vocab, dim]; also the head
+  kFinalNorm,  // [dim]
+  kInputNorm,  // [dim], here and in all layer norms below
+  kQuery,      // [heads * head_dim, dim]
+  kKey,        // [kv_heads * head_dim, dim]
+  kValue,      // as kKey; sliding layers only: a global layer's value is its raw key
+  kOutput,     // [dim, heads * head_dim]
+  kQueryNorm,
+  kKeyNorm,  // [head_dim]
   kPostAttentionNorm,
-  kPreDenseNorm,         // pre_feedforward_layernorm
-  kDenseGate, kDenseUp,  // [dense_dim, dim]
-  kDenseDown,            // [dim, dense_dim]
-  kPostDenseNorm,        // post_feedforward_layernorm_1
-  kPreExpertNorm,        // pre_feedforward_layernorm_2
-  kPostExpertNorm,       // post_feedforward_layernorm_2
-  kPostNorm,             // post_feedforward_layernorm
-  kGate,                 // router.proj [experts, dim]
-  kGateScale,            // router.scale [dim]
-  kPerExpertScale,       // [experts]
-  kExpertGateUp,         // [experts, 2 * expert_dim, dim]: gate rows, then up rows
-  kExpertDown,           // [experts, dim, expert_dim]
-  kLayerScalar,          // [1]
+  kPreDenseNorm,  // pre_feedforward_layernorm
+  kDenseGate,
+  kDenseUp,         // [dense_dim, dim]
+  kDenseDown,       // [dim, dense_dim]
+  kPostDenseNorm,   // post_feedforward_layernorm_1
+  kPreExpertNorm,   // pre_feedforward_layernorm_2
+  kPostExpertNorm,  // post_feedforward_layernorm_2
+  kPostNorm,        // post_feedforward_layernorm
+  kGate,            // router.proj [experts, dim]
+  kGateScale,       // router.scale [dim]
+  kPerExpertScale,  // [experts]
+  kExpertGateUp,    // [experts, 2 * expert_dim, dim]: gate rows, then up rows
+  kExpertDown,      // [experts, dim, expert_dim]
+  kLayerScalar,     // [1]
 };
 
 enum class TensorHolder : uint8_t { kTrunk, kExpert };  // router, expert_worker

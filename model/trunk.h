@@ -1,5 +1,6 @@
-// Trunk: embedding, attention, norms, dense MLP, gate and head: all of the model that is not a routed expert. One forward pass of a batch
-// of rows is a fixed sequence of calls; between Gate and Combine the caller has the experts computed, here or elsewhere:
+// Trunk: embedding, attention, norms, dense MLP, gate and head: all of the model that is not a
+// routed expert. One forward pass of a batch of rows is a fixed sequence of calls; between Gate and
+// Combine the caller has the experts computed, here or elsewhere:
 //
 //   trunk.Begin(batch);                          // x = embedding
 //   for (layer = 0 … num_layers) {
@@ -11,8 +12,9 @@
 //   }
 //   trunk.Logits(rows, out);
 //
-// A row is one token of one sequence at one position; rows of several sequences may be mixed, and several rows of one sequence must
-// be in order of position. A row's results do not depend on the other rows. Formulas: transformers' models/gemma4.
+// A row is one token of one sequence at one position; rows of several sequences may be mixed, and
+// several rows of one sequence must be in order of position. A row's results do not depend on the
+// other rows. Formulas: transformers' models/gemma4.
 //
 // Thread rule: one owner thread.
 #ifndef COTERIE_MODEL_TRUNK_H_
@@ -32,7 +34,8 @@ namespace coterie {
 struct TrunkBatch {
   std::span<const int32_t> tokens;     // [num_rows], each < vocab_size
   std::span<const int64_t> positions;  // [num_rows]
-  // views[layer * num_rows + row]: the cache of that row's sequence in that layer; must cover every position visible to the row and its own.
+  // views[layer * num_rows + row]: the cache of that row's sequence in that layer; must cover every
+  // position visible to the row and its own.
   std::span<const KvView> views;
 };
 
@@ -51,8 +54,8 @@ class Trunk {
   // config, weights and pool are not owned and outlive this. Takes all memory of a step now.
   Trunk(const ModelConfig* config, const TrunkWeights* weights, Options options, Parallel* pool);
 
-  // The cache shape of a layer. Global layers keep V and the rotated dims of K: K's other dims are folded into the query
-  // (k = rope(v ⊙ w_k), so q·k there is (q ⊙ w_k)·v).
+  // The cache shape of a layer. Global layers keep V and the rotated dims of K: K's other dims are
+  // folded into the query (k = rope(v ⊙ w_k), so q·k there is (q ⊙ w_k)·v).
   static KvShape KvShapeOf(const ModelConfig& config, int64_t layer, KvType type);
 
   void Begin(const TrunkBatch& batch);
@@ -77,7 +80,8 @@ class Trunk {
   void ForRows(Body body);
   void Encode(RowFormat format, const Tensor& x, EncodedRows* out);
   // x · wᵀ for each weight, of the same encoded rows, in one parallel region.
-  void Project(const EncodedRows& x, std::initializer_list<const PackedMatrix*> weights, std::initializer_list<Tensor> outs);
+  void Project(const EncodedRows& x, std::initializer_list<const PackedMatrix*> weights,
+               std::initializer_list<Tensor> outs);
   void StoreSliding(int64_t layer, int64_t row);
   void StoreGlobal(int64_t layer, int64_t row);
 
@@ -93,10 +97,11 @@ class Trunk {
   EncodedRows encoded_, expert_input_;
   std::vector<const std::byte*> row_pointers_;
   std::vector<MatMulJob> products_;
-  Buffer x_, normed_, branch_, dense_;         // [rows, model_dim]
-  Buffer query_, value_query_, attended_;      // [rows, heads * head_dim]
-  Buffer key_, value_;                         // [rows, kv_heads * head_dim]
-  Buffer compact_;                             // [rows, heads * rotated dims]: a global layer's queries, or keys, as scores want them
+  Buffer x_, normed_, branch_, dense_;     // [rows, model_dim]
+  Buffer query_, value_query_, attended_;  // [rows, heads * head_dim]
+  Buffer key_, value_;                     // [rows, kv_heads * head_dim]
+  Buffer compact_;  // [rows, heads * rotated dims]: a global layer's queries, or keys, as scores
+                    // want them
   Buffer gate_up_, hidden_, gate_logits_;
   Buffer cos_sliding_, sin_sliding_, cos_global_, sin_global_;
 };

@@ -67,6 +67,12 @@ absl::Status CheckAddedTokens(const Vocabulary& vocabulary) {
                                                      " bytes; 1 to ", kAddedTokenBytesMax,
                                                      " are possible"));
     }
+    // In a run of n such tokens each would take the rest of the run along: n² steps.
+    const std::string& text = vocabulary.tokens[added.id];
+    if ((added.lstrip || added.rstrip) && WhiteSpaceAtFront(text) == text.size()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "added token ", added.id, " is white space, so lstrip and rstrip must be false"));
+    }
   }
   return absl::OkStatus();
 }

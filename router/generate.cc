@@ -1,4 +1,5 @@
-// generate: a client of the router for the command line. Streams the answer to stdout, and to stderr what it took and who computed it.
+// generate: a client of the router for the command line. Streams the answer to stdout, and to
+// stderr what it took and who computed it.
 #include <grpcpp/grpcpp.h>
 
 #include <cstdio>
@@ -14,7 +15,8 @@
 
 ABSL_FLAG(std::string, router, "127.0.0.1:9000", "Address of the router.");
 ABSL_FLAG(std::string, prompt, "", "The prompt, as text.");
-ABSL_FLAG(std::vector<std::string>, tokens, {}, "The prompt, as token ids: 2,17,99. Instead of --prompt.");
+ABSL_FLAG(std::vector<std::string>, tokens, {},
+          "The prompt, as token ids: 2,17,99. Instead of --prompt.");
 ABSL_FLAG(int, max_tokens, 64, "Tokens to generate at most.");
 ABSL_FLAG(double, temperature, 0, "0: greedy.");
 ABSL_FLAG(int, top_k, 0, "Sample among the k likeliest; 0: all.");
@@ -32,7 +34,8 @@ v1::GenerateRequest RequestFromFlags() {
   const std::vector<std::string> tokens = absl::GetFlag(FLAGS_tokens);
   for (const std::string& token : tokens) {
     int32_t id = 0;
-    if (!absl::SimpleAtoi(token, &id)) ExitWithUsageError("--tokens: \"" + token + "\" is not a number");
+    if (!absl::SimpleAtoi(token, &id))
+      ExitWithUsageError("--tokens: \"" + token + "\" is not a number");
     request.mutable_tokens()->add_ids(id);
   }
   if (tokens.empty()) request.set_text(absl::GetFlag(FLAGS_prompt));
@@ -56,9 +59,13 @@ void PrintReply(const v1::GenerateReply& reply) {
 
 void PrintUsage(const v1::GenerateReply& last) {
   const v1::Usage& usage = last.usage();
-  const double decode_rate = usage.decode_seconds() > 0 ? (usage.generated_tokens() - 1) / usage.decode_seconds() : 0;
-  const double prefill_rate = usage.prefill_seconds() > 0 ? usage.prompt_tokens() / usage.prefill_seconds() : 0;
-  std::fprintf(stderr, "\nfinished: %s; %u prompt tokens (%.1f a second), %u generated (%.1f a second)\n", v1::FinishReason_Name(last.finish_reason()).c_str(), usage.prompt_tokens(),
+  const double decode_rate =
+      usage.decode_seconds() > 0 ? (usage.generated_tokens() - 1) / usage.decode_seconds() : 0;
+  const double prefill_rate =
+      usage.prefill_seconds() > 0 ? usage.prompt_tokens() / usage.prefill_seconds() : 0;
+  std::fprintf(stderr,
+               "\nfinished: %s; %u prompt tokens (%.1f a second), %u generated (%.1f a second)\n",
+               v1::FinishReason_Name(last.finish_reason()).c_str(), usage.prompt_tokens(),
                prefill_rate, usage.generated_tokens(), decode_rate);
 }
 
@@ -69,14 +76,18 @@ void PrintWorkers(v1::Generator::Stub& stub) {
   uint64_t all = 0;
   for (const v1::WorkerStatus& worker : status.workers()) all += worker.pairs();
   for (const v1::WorkerStatus& worker : status.workers()) {
-    std::fprintf(stderr, "expert worker %-22s %s  %5u experts  %8llu rows computed (%.1f %%)  %.3f s\n", worker.name().c_str(), worker.connected() ? "connected" : "gone     ",
-                 worker.num_experts(), static_cast<unsigned long long>(worker.pairs()), all == 0 ? 0.0 : 100.0 * static_cast<double>(worker.pairs()) / static_cast<double>(all),
-                 worker.compute_seconds());
+    std::fprintf(
+        stderr, "expert worker %-22s %s  %5u experts  %8llu rows computed (%.1f %%)  %.3f s\n",
+        worker.name().c_str(), worker.connected() ? "connected" : "gone     ", worker.num_experts(),
+        static_cast<unsigned long long>(worker.pairs()),
+        all == 0 ? 0.0 : 100.0 * static_cast<double>(worker.pairs()) / static_cast<double>(all),
+        worker.compute_seconds());
   }
 }
 
 int Run() {
-  auto stub = v1::Generator::NewStub(grpc::CreateChannel(absl::GetFlag(FLAGS_router), grpc::InsecureChannelCredentials()));
+  auto stub = v1::Generator::NewStub(
+      grpc::CreateChannel(absl::GetFlag(FLAGS_router), grpc::InsecureChannelCredentials()));
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + absl::GetFlag(FLAGS_timeout)));
   const auto reader = stub->Generate(&context, RequestFromFlags());
@@ -86,7 +97,12 @@ int Run() {
     last = reply;
   }
   if (const grpc::Status status = reader->Finish(); !status.ok()) {
-    std::fprintf(stderr, "\n%s\n", absl::StrCat("generate: ", absl::StatusCodeToString(static_cast<absl::StatusCode>(status.error_code())), ": ", status.error_message()).c_str());
+    std::fprintf(
+        stderr, "\n%s\n",
+        absl::StrCat("generate: ",
+                     absl::StatusCodeToString(static_cast<absl::StatusCode>(status.error_code())),
+                     ": ", status.error_message())
+            .c_str());
     return 1;
   }
   PrintUsage(last);
@@ -98,7 +114,9 @@ int Run() {
 }  // namespace coterie
 
 int main(int argc, char** argv) {
-  coterie::ParseFlagsOrExit(argc, argv, "Sends one prompt to a Coterie router and streams the answer.");
-  if (absl::GetFlag(FLAGS_prompt).empty() == absl::GetFlag(FLAGS_tokens).empty()) coterie::ExitWithUsageError("give either --prompt or --tokens");
+  coterie::ParseFlagsOrExit(argc, argv,
+                            "Sends one prompt to a Coterie router and streams the answer.");
+  if (absl::GetFlag(FLAGS_prompt).empty() == absl::GetFlag(FLAGS_tokens).empty())
+    coterie::ExitWithUsageError("give either --prompt or --tokens");
   return coterie::Run();
 }

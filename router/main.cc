@@ -11,19 +11,33 @@
 #include "ops/process/server_process.h"
 #include "router/router_stack.h"
 
-ABSL_FLAG(std::string, model, "", "The model: a directory with config.json and safetensors, or a .gguf file. Required.");
-ABSL_FLAG(std::string, experts, "", "Where the experts are computed: \"local\" (in this process) or \"remote\" (by --workers). Empty: remote if --workers is given, else local.");
-ABSL_FLAG(std::vector<std::string>, workers, {}, "Expert workers, host:port,host:port or unix:/path. One that was started without a shard is told shard i/n of this list.");
-ABSL_FLAG(std::string, quantise, "", "Quantise f32, f16 or bf16 weights while loading: q8_0 or q4_0. Empty: keep the file's format. Must equal the workers'.");
-ABSL_FLAG(std::string, kv_type, "auto", "Numbers of the KV cache: f32, bf16, or auto (f32 for f32 experts, else bf16).");
+ABSL_FLAG(std::string, model, "",
+          "The model: a directory with config.json and safetensors, or a .gguf file. Required.");
+ABSL_FLAG(std::string, experts, "",
+          "Where the experts are computed: \"local\" (in this process) or \"remote\" (by "
+          "--workers). Empty: remote if --workers is given, else local.");
+ABSL_FLAG(std::vector<std::string>, workers, {},
+          "Expert workers, host:port,host:port or unix:/path. One that was started without a shard "
+          "is told shard i/n of this list.");
+ABSL_FLAG(std::string, quantise, "",
+          "Quantise f32, f16 or bf16 weights while loading: q8_0 or q4_0. Empty: keep the file's "
+          "format. Must equal the workers'.");
+ABSL_FLAG(std::string, kv_type, "auto",
+          "Numbers of the KV cache: f32, bf16, or auto (f32 for f32 experts, else bf16).");
 ABSL_FLAG(int, threads, 0, "Threads that compute; 0: one per core.");
-ABSL_FLAG(int64_t, prefill_chunk, 512, "Prompt tokens in one step, 1 to 4096. Larger is faster, and lets others wait longer. Does not change results.");
-ABSL_FLAG(int64_t, kv_bytes, int64_t{2} << 30, "Memory for keys and values of all running requests, in bytes; taken as it is needed.");
+ABSL_FLAG(int64_t, prefill_chunk, 512,
+          "Prompt tokens in one step, 1 to 4096. Larger is faster, and lets others wait longer. "
+          "Does not change results.");
+ABSL_FLAG(int64_t, kv_bytes, int64_t{2} << 30,
+          "Memory for keys and values of all running requests, in bytes; taken as it is needed.");
 ABSL_FLAG(int64_t, max_context, 8192, "Tokens of one request, prompt and answer together.");
 ABSL_FLAG(int64_t, max_sequences, 16, "Requests that run at once.");
-ABSL_FLAG(int64_t, max_queued, 256, "Requests that wait at most; further ones are refused with RESOURCE_EXHAUSTED.");
-ABSL_FLAG(absl::Duration, dispatch_timeout, absl::Seconds(10), "How long one layer waits for a worker before the request fails.");
-ABSL_FLAG(absl::Duration, connect_timeout, absl::Seconds(60), "How long to wait for the workers at start, their loading included.");
+ABSL_FLAG(int64_t, max_queued, 256,
+          "Requests that wait at most; further ones are refused with RESOURCE_EXHAUSTED.");
+ABSL_FLAG(absl::Duration, dispatch_timeout, absl::Seconds(10),
+          "How long one layer waits for a worker before the request fails.");
+ABSL_FLAG(absl::Duration, connect_timeout, absl::Seconds(60),
+          "How long to wait for the workers at start, their loading included.");
 
 namespace coterie {
 namespace {
@@ -34,22 +48,32 @@ absl::StatusOr<RouterOptions> ReadFlags() {
   ASSIGN_OR_RETURN(options.load, ParseLoadOptions(absl::GetFlag(FLAGS_quantise)));
   options.workers = absl::GetFlag(FLAGS_workers);
   const std::string experts = absl::GetFlag(FLAGS_experts), kv_type = absl::GetFlag(FLAGS_kv_type);
-  if (!experts.empty() && experts != "local" && experts != "remote") return absl::InvalidArgumentError("--experts is local or remote, not \"" + experts + "\"");
-  if (experts == "local" && !options.workers.empty()) return absl::InvalidArgumentError("--experts=local takes no --workers");
-  if (experts == "remote" && options.workers.empty()) return absl::InvalidArgumentError("--experts=remote needs --workers=host:port,…");
+  if (!experts.empty() && experts != "local" && experts != "remote")
+    return absl::InvalidArgumentError("--experts is local or remote, not \"" + experts + "\"");
+  if (experts == "local" && !options.workers.empty())
+    return absl::InvalidArgumentError("--experts=local takes no --workers");
+  if (experts == "remote" && options.workers.empty())
+    return absl::InvalidArgumentError("--experts=remote needs --workers=host:port,…");
   if (kv_type == "f32") options.kv_type = KvType::kF32;
   if (kv_type == "bf16") options.kv_type = KvType::kBF16;
-  if (kv_type != "auto" && !options.kv_type) return absl::InvalidArgumentError("--kv_type is auto, f32 or bf16, not \"" + kv_type + "\"");
+  if (kv_type != "auto" && !options.kv_type)
+    return absl::InvalidArgumentError("--kv_type is auto, f32 or bf16, not \"" + kv_type + "\"");
   options.num_threads = ThreadsFromFlag(absl::GetFlag(FLAGS_threads));
   options.prefill_chunk = absl::GetFlag(FLAGS_prefill_chunk);
   options.kv_bytes = absl::GetFlag(FLAGS_kv_bytes);
-  options.engine = {.max_sequences = absl::GetFlag(FLAGS_max_sequences), .max_queued = absl::GetFlag(FLAGS_max_queued), .max_context = absl::GetFlag(FLAGS_max_context)};
+  options.engine = {.max_sequences = absl::GetFlag(FLAGS_max_sequences),
+                    .max_queued = absl::GetFlag(FLAGS_max_queued),
+                    .max_context = absl::GetFlag(FLAGS_max_context)};
   options.dispatch_timeout = absl::GetFlag(FLAGS_dispatch_timeout);
   options.connect_timeout = absl::GetFlag(FLAGS_connect_timeout);
-  if (options.prefill_chunk < 1 || options.prefill_chunk > 4096) return absl::InvalidArgumentError("--prefill_chunk is 1 to 4096");
-  if (options.engine.max_sequences < 1 || options.engine.max_sequences > 4096) return absl::InvalidArgumentError("--max_sequences is 1 to 4096");
-  if (options.engine.max_queued < 1) return absl::InvalidArgumentError("--max_queued is at least 1");
-  if (options.engine.max_context < 2) return absl::InvalidArgumentError("--max_context is at least 2");
+  if (options.prefill_chunk < 1 || options.prefill_chunk > 4096)
+    return absl::InvalidArgumentError("--prefill_chunk is 1 to 4096");
+  if (options.engine.max_sequences < 1 || options.engine.max_sequences > 4096)
+    return absl::InvalidArgumentError("--max_sequences is 1 to 4096");
+  if (options.engine.max_queued < 1)
+    return absl::InvalidArgumentError("--max_queued is at least 1");
+  if (options.engine.max_context < 2)
+    return absl::InvalidArgumentError("--max_context is at least 2");
   if (options.kv_bytes < 1) return absl::InvalidArgumentError("--kv_bytes is at least 1");
   return options;
 }
@@ -69,7 +93,10 @@ absl::Status Run() {
 }  // namespace coterie
 
 int main(int argc, char** argv) {
-  coterie::ParseFlagsOrExit(argc, argv, "Serves Gemma 4 26B-A4B: takes prompts by gRPC, runs the trunk of the model, and has its experts computed here or by workers.");
-  if (absl::GetFlag(FLAGS_model).empty()) coterie::ExitWithUsageError("--model is required: a model directory or a .gguf file");
+  coterie::ParseFlagsOrExit(argc, argv,
+                            "Serves Gemma 4 26B-A4B: takes prompts by gRPC, runs the trunk of the "
+                            "model, and has its experts computed here or by workers.");
+  if (absl::GetFlag(FLAGS_model).empty())
+    coterie::ExitWithUsageError("--model is required: a model directory or a .gguf file");
   return coterie::ExitCodeFor(coterie::Run());
 }

@@ -1,4 +1,5 @@
-// Every metric of the router, in one struct, resolved at construction. docs/metrics.md has a row for each.
+// Every metric of the router, in one struct, resolved at construction. docs/metrics.md has a row
+// for each.
 #ifndef COTERIE_ROUTER_METRICS_H_
 #define COTERIE_ROUTER_METRICS_H_
 
@@ -18,7 +19,8 @@
 namespace coterie {
 
 struct RouterMetrics {
-  RouterMetrics(prometheus::Registry& registry, int64_t num_layers, int64_t num_experts, const std::vector<std::string>& workers);
+  RouterMetrics(prometheus::Registry& registry, int64_t num_layers, int64_t num_experts,
+                const std::vector<std::string>& workers);
 
   prometheus::Counter& prompt_tokens;
   prometheus::Counter& generated_tokens;

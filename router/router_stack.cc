@@ -9,7 +9,8 @@
 
 namespace coterie {
 
-absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions options, prometheus::Registry& registry) {
+absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions options,
+                                                                 prometheus::Registry& registry) {
   auto stack = std::unique_ptr<RouterStack>(new RouterStack());
   RouterStack& s = *stack;
   const auto start = std::chrono::steady_clock::now();
@@ -17,7 +18,9 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
   const ModelConfig& config = s.checkpoint_->config();
   ASSIGN_OR_RETURN(Vocabulary vocabulary, s.checkpoint_->ReadVocabulary());
   if (vocabulary.num_tokens() > config.vocab_size) {
-    return absl::InvalidArgumentError("the tokenizer has more tokens than the model's embedding has rows: they belong to different models");
+    return absl::InvalidArgumentError(
+        "the tokenizer has more tokens than the model's embedding has rows: they belong to "
+        "different models");
   }
   ASSIGN_OR_RETURN(s.tokenizer_, Tokenizer::Create(std::move(vocabulary)));
   s.pool_ = std::make_unique<Parallel>(options.num_threads);
@@ -31,22 +34,35 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
     s.workers_ = WorkerSet::Local(s.host_.get());
   } else {
     ASSIGN_OR_RETURN(s.workers_, WorkerSet::Connect(*s.checkpoint_, format,
-                                                    {.addresses = options.workers, .connect_timeout = options.connect_timeout, .send_timeout = options.dispatch_timeout}));
+                                                    {.addresses = options.workers,
+                                                     .connect_timeout = options.connect_timeout,
+                                                     .send_timeout = options.dispatch_timeout}));
   }
   std::vector<std::string> names;
   for (const WorkerSet::Worker& worker : s.workers_->Describe()) names.push_back(worker.name);
-  s.metrics_ = std::make_unique<RouterMetrics>(registry, config.num_layers, config.num_experts, names);
-  const KvType kv_type = options.kv_type.value_or(format == DType::kF32 ? KvType::kF32 : KvType::kBF16);
+  s.metrics_ =
+      std::make_unique<RouterMetrics>(registry, config.num_layers, config.num_experts, names);
+  const KvType kv_type =
+      options.kv_type.value_or(format == DType::kF32 ? KvType::kF32 : KvType::kBF16);
   // A decode step has a row for every sequence, a prefill step one for every token of the chunk.
   const int64_t max_rows = std::max(options.prefill_chunk, options.engine.max_sequences);
-  s.trunk_ = std::make_unique<Trunk>(&config, s.weights_.get(), Trunk::Options{.max_rows = max_rows, .kv_type = kv_type, .expert_rows = RowFormatFor(format)}, s.pool_.get());
-  s.dispatcher_ = std::make_unique<Dispatcher>(s.workers_.get(), options.dispatch_timeout, s.metrics_.get(), s.pool_.get());
+  s.trunk_ = std::make_unique<Trunk>(
+      &config, s.weights_.get(),
+      Trunk::Options{.max_rows = max_rows, .kv_type = kv_type, .expert_rows = RowFormatFor(format)},
+      s.pool_.get());
+  s.dispatcher_ = std::make_unique<Dispatcher>(s.workers_.get(), options.dispatch_timeout,
+                                               s.metrics_.get(), s.pool_.get());
   s.step_ = std::make_unique<Step>(&config, s.trunk_.get(), s.dispatcher_.get());
-  s.cache_ = std::make_unique<KvCache>(&config, KvCache::Options{.type = kv_type, .prefill_chunk = options.prefill_chunk, .budget_bytes = options.kv_bytes});
+  s.cache_ =
+      std::make_unique<KvCache>(&config, KvCache::Options{.type = kv_type,
+                                                          .prefill_chunk = options.prefill_chunk,
+                                                          .budget_bytes = options.kv_bytes});
   options.engine.max_context = std::min(options.engine.max_context, config.max_positions);
-  s.engine_ = std::make_unique<Engine>(&config, options.engine, s.step_.get(), s.cache_.get(), s.workers_.get(), s.metrics_.get());
-  s.service_ = std::make_unique<GeneratorService>(&config, s.tokenizer_.get(), s.engine_.get(), s.workers_.get(), s.metrics_.get(),
-                                                  GeneratorService::Identity{s.checkpoint_->digest(), DTypeName(format)});
+  s.engine_ = std::make_unique<Engine>(&config, options.engine, s.step_.get(), s.cache_.get(),
+                                       s.workers_.get(), s.metrics_.get());
+  s.service_ = std::make_unique<GeneratorService>(
+      &config, s.tokenizer_.get(), s.engine_.get(), s.workers_.get(), s.metrics_.get(),
+      GeneratorService::Identity{s.checkpoint_->digest(), DTypeName(format)});
   LogInfo("model ready", {{"path", options.model},
                           {"digest", s.checkpoint_->digest()},
                           {"experts", options.workers.empty() ? "local" : "remote"},
@@ -58,7 +74,10 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
   return stack;
 }
 
-int64_t RouterStack::resident_bytes() const { return static_cast<int64_t>(weights_->size_bytes()) + (host_ == nullptr ? 0 : host_->resident_bytes()); }
+int64_t RouterStack::resident_bytes() const {
+  return static_cast<int64_t>(weights_->size_bytes()) +
+         (host_ == nullptr ? 0 : host_->resident_bytes());
+}
 
 RouterStack::~RouterStack() {
   if (engine_ != nullptr) engine_->Stop(absl::InfinitePast());

@@ -1,5 +1,5 @@
-// RouterStack: everything between a checkpoint and the service, built in order and taken down in reverse. What main runs, and what tests
-// and benches run in their own process.
+// RouterStack: everything between a checkpoint and the service, built in order and taken down in
+// reverse. What main runs, and what tests and benches run in their own process.
 #ifndef COTERIE_ROUTER_ROUTER_STACK_H_
 #define COTERIE_ROUTER_ROUTER_STACK_H_
 
@@ -25,10 +25,10 @@
 namespace coterie {
 
 struct RouterOptions {
-  std::string model;                       // path
+  std::string model;  // path
   LoadOptions load;
-  std::vector<std::string> workers;        // addresses; empty: experts in this process
-  std::optional<KvType> kv_type;           // missing: f32 for f32 experts, else bf16
+  std::vector<std::string> workers;  // addresses; empty: experts in this process
+  std::optional<KvType> kv_type;     // missing: f32 for f32 experts, else bf16
   int num_threads = 1;
   int64_t prefill_chunk = 512;
   int64_t kv_bytes = 2LL << 30;
@@ -39,8 +39,10 @@ struct RouterOptions {
 
 class RouterStack {
  public:
-  // Loads the trunk (and the experts, if there are no workers), connects, and starts the engine. Errors as the parts give them.
-  static absl::StatusOr<std::unique_ptr<RouterStack>> Create(RouterOptions options, prometheus::Registry& registry);
+  // Loads the trunk (and the experts, if there are no workers), connects, and starts the engine.
+  // Errors as the parts give them.
+  static absl::StatusOr<std::unique_ptr<RouterStack>> Create(RouterOptions options,
+                                                             prometheus::Registry& registry);
   ~RouterStack();
 
   // Finishes what is in hand until `deadline`.

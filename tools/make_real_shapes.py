@@ -113,7 +113,7 @@ def main():
     parser.add_argument("--layers", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    tensors = [("rope_freqs.weight", (256,), "rope"), ("token_embd.weight", (VOCAB, DIM), "q6"), ("output_norm.weight", (DIM,), "norm")]
+    tensors = [("rope_freqs.weight", (256,), "rope"), ("token_embd.weight", (VOCAB, DIM), "q6"), ("output_norm.weight", (DIM,), "output_norm")]
     for layer in range(args.layers):
         tensors += layer_tensors(layer)
     w = gguf.GGUFWriter(args.path, "gemma4")
@@ -145,6 +145,8 @@ def main():
             data = rng.normal(0, 1, shape).astype(np.float32)
         elif kind == "head_norm":
             data = rng.uniform(0.15, 0.35, shape).astype(np.float32)
+        elif kind == "output_norm":  # logits of some 5 about zero; at 50 the soft cap would make the largest all the same
+            data = rng.uniform(0.08, 0.12, shape).astype(np.float32)
         else:
             data = rng.uniform(0.8, 1.2, shape).astype(np.float32)
         w.write_tensor_data(data)

@@ -1,6 +1,7 @@
-// GrpcChannel: the router's end of the link to one expert worker, for the life of the router. A thread of its own keeps the link: it
-// connects, checks that the worker speaks of the same model and format, tells it its shard if it has none, reads replies, and connects
-// again when the link is lost.
+// GrpcChannel: the router's end of the link to one expert worker, for the life of the router. A
+// thread of its own keeps the link: it connects, checks that the worker speaks of the same model
+// and format, tells it its shard if it has none, reads replies, and connects again when the link is
+// lost.
 //
 // Thread rule: Dispatch and Await by the engine's thread; the rest is thread-safe.
 #ifndef COTERIE_EXPERT_WORKER_CHANNEL_GRPC_CHANNEL_H_
@@ -19,16 +20,17 @@ namespace coterie {
 class GrpcChannel : public ExpertChannel {
  public:
   struct Options {
-    std::string address;         // host:port or unix:path
-    std::string model_digest;    // what the worker must say
+    std::string address;       // host:port or unix:path
+    std::string model_digest;  // what the worker must say
     std::string expert_format;
     int64_t num_layers = 0;
     int64_t num_experts = 0;
     int64_t model_dim = 0;
-    std::string shard;           // told to a worker that has none; empty: leave it
+    std::string shard;  // told to a worker that has none; empty: leave it
     absl::Duration describe_timeout = absl::Seconds(5);
     absl::Duration load_timeout = absl::Minutes(10);
-    absl::Duration send_timeout = absl::Seconds(10);  // a worker that takes no bytes for so long is given up
+    absl::Duration send_timeout =
+        absl::Seconds(10);  // a worker that takes no bytes for so long is given up
     absl::Duration retry_first = absl::Milliseconds(50);
     absl::Duration retry_last = absl::Seconds(1);
     // Called from the channel's thread after the link came up or was lost.
@@ -37,7 +39,8 @@ class GrpcChannel : public ExpertChannel {
 
   struct State {
     bool connected = false;
-    absl::Status status;  // why not: Unavailable, or FailedPrecondition for a worker of another model or format
+    absl::Status status;  // why not: Unavailable, or FailedPrecondition for a worker of another
+                          // model or format
     Shard resident;       // as of the last connection
   };
 
@@ -49,7 +52,8 @@ class GrpcChannel : public ExpertChannel {
   absl::StatusOr<CombineBatch> Await(uint64_t id, absl::Time deadline) override;
 
   State state() const;
-  // Waits for the first verdict: OK when connected, FailedPrecondition as soon as the worker turns out to be unfit, Unavailable at the deadline.
+  // Waits for the first verdict: OK when connected, FailedPrecondition as soon as the worker turns
+  // out to be unfit, Unavailable at the deadline.
   absl::Status WaitConnected(absl::Time deadline);
 
  private:

@@ -1,5 +1,6 @@
-// LoopbackChannel: the wire taken out. Experts of this very process, computed when the reply is asked for, by the thread
-// and the pool of the caller: the same rows, the same rounding of outputs, the same bits as from a worker.
+// LoopbackChannel: the wire taken out. Experts of this very process, computed when the reply is
+// asked for, by the thread and the pool of the caller: the same rows, the same rounding of outputs,
+// the same bits as from a worker.
 #ifndef COTERIE_EXPERT_WORKER_CHANNEL_LOOPBACK_CHANNEL_H_
 #define COTERIE_EXPERT_WORKER_CHANNEL_LOOPBACK_CHANNEL_H_
 
@@ -23,7 +24,8 @@ class LoopbackChannel : public ExpertChannel {
   ExpertHost* const host_;
   const std::string name_ = "local";
   uint64_t last_id_ = 0;
-  const DispatchBatch* batch_ = nullptr;  // of last_id_, until it is awaited; the dispatcher keeps it alive
+  const DispatchBatch* batch_ =
+      nullptr;  // of last_id_, until it is awaited; the dispatcher keeps it alive
   Buffer output_;
 };
 

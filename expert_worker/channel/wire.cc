@@ -12,22 +12,30 @@ namespace {
 
 absl::StatusOr<RowFormat> ReadRowFormat(int format) {
   if (format < 0 || format > static_cast<int>(RowFormat::kInt8)) {
-    return absl::InvalidArgumentError(absl::StrCat("row format ", format, " is not one of f32 (0), bf16 (1), int8 (2)"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("row format ", format, " is not one of f32 (0), bf16 (1), int8 (2)"));
   }
   return static_cast<RowFormat>(format);
 }
 
 // Judges `rows` as num_rows rows of num_cols values.
-absl::Status CheckRows(RowFormat format, uint64_t num_rows, uint64_t num_cols, const std::string& rows, uint64_t checksum) {
-  if (num_cols == 0 || num_cols > (1u << 20) || (format == RowFormat::kInt8 && num_cols % kInt8GroupValues != 0)) {
-    return absl::InvalidArgumentError(absl::StrCat("rows of ", num_cols, " values in ", RowFormatName(format)));
+absl::Status CheckRows(RowFormat format, uint64_t num_rows, uint64_t num_cols,
+                       const std::string& rows, uint64_t checksum) {
+  if (num_cols == 0 || num_cols > (1u << 20) ||
+      (format == RowFormat::kInt8 && num_cols % kInt8GroupValues != 0)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("rows of ", num_cols, " values in ", RowFormatName(format)));
   }
-  const uint64_t expected = num_rows * static_cast<uint64_t>(EncodedRowBytes(format, static_cast<int64_t>(num_cols)));
+  const uint64_t expected =
+      num_rows * static_cast<uint64_t>(EncodedRowBytes(format, static_cast<int64_t>(num_cols)));
   if (rows.size() != expected) {
-    return absl::InvalidArgumentError(absl::StrCat(num_rows, " rows of ", num_cols, " values in ", RowFormatName(format), " take ", expected, " bytes, found ", rows.size()));
+    return absl::InvalidArgumentError(absl::StrCat(num_rows, " rows of ", num_cols, " values in ",
+                                                   RowFormatName(format), " take ", expected,
+                                                   " bytes, found ", rows.size()));
   }
   if (Checksum(rows.data(), rows.size()) != checksum) {
-    return absl::DataLossError(absl::StrCat("the checksum of ", num_rows, " rows does not fit: they were damaged on the way"));
+    return absl::DataLossError(absl::StrCat("the checksum of ", num_rows,
+                                            " rows does not fit: they were damaged on the way"));
   }
   return absl::OkStatus();
 }
@@ -36,7 +44,8 @@ absl::Status CheckRows(RowFormat format, uint64_t num_rows, uint64_t num_cols, c
 
 uint64_t Checksum(const void* data, size_t num_bytes) { return XXH3_64bits(data, num_bytes); }
 
-void FillDispatch(const DispatchBatch& batch, uint64_t id, uint32_t deadline_ms, v1::DispatchRequest* frame) {
+void FillDispatch(const DispatchBatch& batch, uint64_t id, uint32_t deadline_ms,
+                  v1::DispatchRequest* frame) {
   const auto row_bytes = static_cast<size_t>(EncodedRowBytes(batch.format, batch.num_cols));
   frame->set_dispatch_id(id);
   frame->set_layer(static_cast<uint32_t>(batch.layer));
@@ -45,7 +54,8 @@ void FillDispatch(const DispatchBatch& batch, uint64_t id, uint32_t deadline_ms,
   frame->set_num_rows(static_cast<uint32_t>(batch.rows.size()));
   std::string* rows = frame->mutable_rows();
   rows->resize(batch.rows.size() * row_bytes);
-  for (size_t r = 0; r < batch.rows.size(); ++r) std::memcpy(rows->data() + r * row_bytes, batch.rows[r], row_bytes);
+  for (size_t r = 0; r < batch.rows.size(); ++r)
+    std::memcpy(rows->data() + r * row_bytes, batch.rows[r], row_bytes);
   frame->mutable_pair_row()->Assign(batch.pair_row.begin(), batch.pair_row.end());
   frame->mutable_pair_expert()->Assign(batch.pair_expert.begin(), batch.pair_expert.end());
   frame->set_checksum(Checksum(rows->data(), rows->size()));
@@ -54,7 +64,8 @@ void FillDispatch(const DispatchBatch& batch, uint64_t id, uint32_t deadline_ms,
 
 absl::Status ReadDispatch(const v1::DispatchRequest& frame, DispatchBatch* batch) {
   ASSIGN_OR_RETURN(batch->format, ReadRowFormat(frame.row_format()));
-  RETURN_IF_ERROR(CheckRows(batch->format, frame.num_rows(), frame.num_cols(), frame.rows(), frame.checksum()));
+  RETURN_IF_ERROR(
+      CheckRows(batch->format, frame.num_rows(), frame.num_cols(), frame.rows(), frame.checksum()));
   batch->layer = frame.layer();
   batch->num_cols = frame.num_cols();
   const int64_t row_bytes = EncodedRowBytes(batch->format, batch->num_cols);
@@ -72,9 +83,11 @@ absl::Status ReadDispatch(const v1::DispatchRequest& frame, DispatchBatch* batch
 }
 
 absl::Status ReadCombine(const v1::CombineReply& frame, CombineBatch* batch) {
-  if (frame.error_code() != 0) return absl::Status(static_cast<absl::StatusCode>(frame.error_code()), frame.error_message());
+  if (frame.error_code() != 0)
+    return absl::Status(static_cast<absl::StatusCode>(frame.error_code()), frame.error_message());
   ASSIGN_OR_RETURN(batch->format, ReadRowFormat(frame.row_format()));
-  RETURN_IF_ERROR(CheckRows(batch->format, frame.num_pairs(), frame.num_cols(), frame.rows(), frame.checksum()));
+  RETURN_IF_ERROR(CheckRows(batch->format, frame.num_pairs(), frame.num_cols(), frame.rows(),
+                            frame.checksum()));
   batch->num_cols = frame.num_cols();
   batch->num_pairs = frame.num_pairs();
   batch->data = reinterpret_cast<const std::byte*>(frame.rows().data());

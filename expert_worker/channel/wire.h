@@ -1,4 +1,5 @@
-// The frames of expert.proto ⇄ the batches of channel.h: sizes, indices and checksums are judged here, on both ends.
+// The frames of expert.proto ⇄ the batches of channel.h: sizes, indices and checksums are judged
+// here, on both ends.
 #ifndef COTERIE_EXPERT_WORKER_CHANNEL_WIRE_H_
 #define COTERIE_EXPERT_WORKER_CHANNEL_WIRE_H_
 
@@ -16,10 +17,11 @@ inline constexpr int kFrameBytesMax = 1 << 30;
 uint64_t Checksum(const void* data, size_t num_bytes);
 
 // Replaces what `frame` held; its memory is reused.
-void FillDispatch(const DispatchBatch& batch, uint64_t id, uint32_t deadline_ms, v1::DispatchRequest* frame);
+void FillDispatch(const DispatchBatch& batch, uint64_t id, uint32_t deadline_ms,
+                  v1::DispatchRequest* frame);
 
-// The batch points into the frame. InvalidArgument: sizes do not fit each other; DataLoss: the checksum does not, or a value is
-// not finite. Indices are judged by ExpertHost::Validate.
+// The batch points into the frame. InvalidArgument: sizes do not fit each other; DataLoss: the
+// checksum does not, or a value is not finite. Indices are judged by ExpertHost::Validate.
 absl::Status ReadDispatch(const v1::DispatchRequest& frame, DispatchBatch* batch);
 
 // InvalidArgument / DataLoss likewise; the status the worker sent, if the dispatch failed there.

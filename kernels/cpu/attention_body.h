@@ -1,8 +1,8 @@
-// Attention of one query row over its cached past, for the query heads of one kv head. Included after math_body.h; no include
-// guard, see product_body.h.
+// Attention of one query row over its cached past, for the query heads of one kv head. Included
+// after math_body.h; no include guard, see product_body.h.
 //
-// Blocks of 64 keys are folded in order: m, l and the output are rescaled by e^(m - m') once a block. The heads of a group share
-// every load of K and V.
+// Blocks of 64 keys are folded in order: m, l and the output are rescaled by e^(m - m') once a
+// block. The heads of a group share every load of K and V.
 
 namespace coterie::COTERIE_LANES {
 namespace {
@@ -26,7 +26,8 @@ struct KvBF16 {
 
 // sum[h] += lanes of query[h] · key, h in [0, kHeads).
 template <typename Kv, int kHeads>
-LANES_INLINE void DotLanes(const float* query, const typename Kv::Type* key, int64_t dim, F sum[kHeads]) {
+LANES_INLINE void DotLanes(const float* query, const typename Kv::Type* key, int64_t dim,
+                           F sum[kHeads]) {
   int64_t i = 0;
   for (; i + 16 <= dim; i += 16) {
     const F k = Kv::Load16(key + i);
@@ -41,11 +42,13 @@ LANES_INLINE void DotLanes(const float* query, const typename Kv::Type* key, int
 
 // out[h] = out[h] * rescale[h] + Σ_j weight[h][j] V[j], keys in order.
 template <typename Kv, int kHeads, int kVectors>
-LANES_INLINE void FoldValues(const typename Kv::Type* values, int64_t dim, int64_t at, int first, int last, const float weight[][kBlockKeys],
-                             const float* rescale, float* out) {
+LANES_INLINE void FoldValues(const typename Kv::Type* values, int64_t dim, int64_t at, int first,
+                             int last, const float weight[][kBlockKeys], const float* rescale,
+                             float* out) {
   F sum[kHeads][kVectors];
   for (int h = 0; h < kHeads; ++h) {
-    for (int v = 0; v < kVectors; ++v) sum[h][v] = Mul(Load(out + h * dim + at + 16 * v), Set(rescale[h]));
+    for (int v = 0; v < kVectors; ++v)
+      sum[h][v] = Mul(Load(out + h * dim + at + 16 * v), Set(rescale[h]));
   }
   for (int j = first; j <= last; ++j) {
     F value[kVectors];
@@ -63,7 +66,8 @@ LANES_INLINE void FoldValues(const typename Kv::Type* values, int64_t dim, int64
 template <typename Kv, int kHeads>
 void AttendHeads(const AttendGroup& a, const float* query, const float* value_query, float* out) {
   using Type = typename Kv::Type;
-  const int64_t key_bytes_all = a.num_kv_heads * kBlockKeys * a.key_dim * static_cast<int64_t>(sizeof(Type));
+  const int64_t key_bytes_all =
+      a.num_kv_heads * kBlockKeys * a.key_dim * static_cast<int64_t>(sizeof(Type));
   float highest[kHeads], total[kHeads], rescale[kHeads];
   alignas(64) float weight[kHeads][kBlockKeys];
   for (int h = 0; h < kHeads; ++h) highest[h] = total[h] = 0.0f;
@@ -72,15 +76,18 @@ void AttendHeads(const AttendGroup& a, const float* query, const float* value_qu
   for (int64_t block = a.first_visible / kBlockKeys; block <= a.position / kBlockKeys; ++block) {
     const uint8_t* data = a.blocks[block - a.first_block];
     const Type* keys = reinterpret_cast<const Type*>(data) + a.kv_head * kBlockKeys * a.key_dim;
-    const Type* values = reinterpret_cast<const Type*>(data + key_bytes_all) + a.kv_head * kBlockKeys * a.value_dim;
+    const Type* values =
+        reinterpret_cast<const Type*>(data + key_bytes_all) + a.kv_head * kBlockKeys * a.value_dim;
     const int64_t start = block * kBlockKeys;
     const int first = static_cast<int>(a.first_visible > start ? a.first_visible - start : 0);
-    const int last = static_cast<int>(a.position - start < kBlockKeys - 1 ? a.position - start : kBlockKeys - 1);
+    const int last =
+        static_cast<int>(a.position - start < kBlockKeys - 1 ? a.position - start : kBlockKeys - 1);
     for (int j = first; j <= last; ++j) {
       F sum[kHeads];
       for (int h = 0; h < kHeads; ++h) sum[h] = Zero();
       DotLanes<Kv, kHeads>(query, keys + j * a.key_dim, a.key_dim, sum);
-      if (value_query != nullptr) DotLanes<Kv, kHeads>(value_query, values + j * a.value_dim, a.value_dim, sum);
+      if (value_query != nullptr)
+        DotLanes<Kv, kHeads>(value_query, values + j * a.value_dim, a.value_dim, sum);
       for (int h = 0; h < kHeads; ++h) weight[h][j] = SumLanes(sum[h]);
     }
     for (int h = 0; h < kHeads; ++h) {
@@ -109,12 +116,14 @@ void AttendHeads(const AttendGroup& a, const float* query, const float* value_qu
     for (; at + 16 * kVectors <= a.value_dim; at += 16 * kVectors) {
       FoldValues<Kv, kHeads, kVectors>(values, a.value_dim, at, first, last, weight, rescale, out);
     }
-    for (; at < a.value_dim; at += 16) FoldValues<Kv, kHeads, 1>(values, a.value_dim, at, first, last, weight, rescale, out);
+    for (; at < a.value_dim; at += 16)
+      FoldValues<Kv, kHeads, 1>(values, a.value_dim, at, first, last, weight, rescale, out);
     empty = false;
   }
   for (int h = 0; h < kHeads; ++h) {
     const F inverse = Set(1.0f / total[h]);
-    for (int64_t i = 0; i < a.value_dim; i += 16) Store(out + h * a.value_dim + i, Mul(Load(out + h * a.value_dim + i), inverse));
+    for (int64_t i = 0; i < a.value_dim; i += 16)
+      Store(out + h * a.value_dim + i, Mul(Load(out + h * a.value_dim + i), inverse));
   }
 }
 

@@ -1,6 +1,6 @@
-// The table of CPU bodies: one per instruction set, filled by the same source compiled for each (bodies_*.cc). Signatures are
-// plain pointers, and bodies call no inline function of a library, so that no code compiled for AVX-512 can be picked by
-// the linker for a machine without it.
+// The table of CPU bodies: one per instruction set, filled by the same source compiled for each
+// (bodies_*.cc). Signatures are plain pointers, and bodies call no inline function of a library, so
+// that no code compiled for AVX-512 can be picked by the linker for a machine without it.
 #ifndef COTERIE_KERNELS_CPU_BODIES_H_
 #define COTERIE_KERNELS_CPU_BODIES_H_
 
@@ -8,8 +8,8 @@
 
 namespace coterie {
 
-// Rows of one product, prepared: plain formats as f32 values; int8 rows with the sums of each 16 values, which undo the
-// offset that makes weights unsigned.
+// Rows of one product, prepared: plain formats as f32 values; int8 rows with the sums of each 16
+// values, which undo the offset that makes weights unsigned.
 struct PreparedRow {
   const void* values = nullptr;   // float[K], or int8[K] followed by float[K / 32]
   const int32_t* sums = nullptr;  // [K / 16] for int8 rows
@@ -34,11 +34,11 @@ struct AttendGroup {
   const uint8_t* const* blocks = nullptr;
   int64_t first_block = 0;
   int64_t position = 0;
-  int64_t first_visible = 0;           // lowest position seen
+  int64_t first_visible = 0;  // lowest position seen
   int64_t kv_head = 0, num_kv_heads = 0;
-  int64_t group = 0;                   // query heads of this kv head
+  int64_t group = 0;  // query heads of this kv head
   int64_t key_dim = 0, value_dim = 0;
-  float* out = nullptr;                // [group, value_dim]
+  float* out = nullptr;  // [group, value_dim]
 };
 
 struct KernelBodies {
@@ -50,12 +50,15 @@ struct KernelBodies {
   void (*product_q6_k)(const PanelProduct&);
   void (*attend_f32)(const AttendGroup&);
   void (*attend_bf16)(const AttendGroup&);
-  void (*rms_norm)(const float* x, const float* weight, float eps, int64_t n, float* out);  // weight may be null
+  void (*rms_norm)(const float* x, const float* weight, float eps, int64_t n,
+                   float* out);  // weight may be null
   void (*gated_gelu)(const float* gate, const float* up, int64_t n, float* out);
   void (*rope)(float* head, int64_t half, int64_t num_pairs, const float* cos, const float* sin);
   void (*add_scaled)(const float* a, const float* b, float scale, int64_t n, float* out);
-  void (*scale)(const float* x, const float* weight, float scale, int64_t n, float* out);   // weight may be null
-  void (*accumulate)(const float* x, float weight, int64_t n, float* out);                  // out = fma(weight, x, out)
+  void (*scale)(const float* x, const float* weight, float scale, int64_t n,
+                float* out);  // weight may be null
+  void (*accumulate)(const float* x, float weight, int64_t n,
+                     float* out);  // out = fma(weight, x, out)
   void (*soft_cap)(float* x, float cap, int64_t n);
   void (*exp)(float* x, int64_t n);
   void (*f32_to_bf16)(const float* x, int64_t n, uint16_t* out);

@@ -1,6 +1,7 @@
-// The CPU bodies compiled for avx512.
+// The CPU bodies compiled for avx512. The order of the includes matters: each builds on what stands
+// above it.
 #define COTERIE_LANES avx512
-// clang-format off: the bodies build on what stands above them.
+// clang-format off
 #include <cstddef>
 #include "kernels/cpu/bodies.h"
 #include "kernels/cpu/panel_layout.h"

@@ -1,5 +1,6 @@
-// Sixteen lanes as plain loops: the meaning of every lane operation, and what runs where there is neither AVX2 nor AVX-512.
-// All three versions give the same bits: each is one IEEE operation a lane, and Fma is fused everywhere.
+// Sixteen lanes as plain loops: the meaning of every lane operation, and what runs where there is
+// neither AVX2 nor AVX-512. All three versions give the same bits: each is one IEEE operation a
+// lane, and Fma is fused everywhere.
 #ifndef COTERIE_KERNELS_CPU_LANES_PORTABLE_H_
 #define COTERIE_KERNELS_CPU_LANES_PORTABLE_H_
 
@@ -107,7 +108,8 @@ LANES_INLINE F ToF(I a) {
   LANES_LOOP r.v[i] = static_cast<float>(a.v[i]);
   return r;
 }
-LANES_INLINE I ToI(F a) {  // nearest, ties to even; |a| < 2^22, else (and for NaN) INT32_MIN as the x86 instruction
+LANES_INLINE I ToI(F a) {  // nearest, ties to even; |a| < 2^22, else (and for NaN) INT32_MIN as the
+                           // x86 instruction
   I r;
   LANES_LOOP {
     const bool in_range = a.v[i] > -4194304.0f && a.v[i] < 4194304.0f;
@@ -130,7 +132,8 @@ LANES_INLINE float SumLanes(F x) {
 }
 LANES_INLINE float MaxLanes(F x) {
   for (int distance = 8; distance >= 1; distance /= 2) {
-    for (int i = 0; i < distance; ++i) x.v[i] = x.v[i] > x.v[i + distance] ? x.v[i] : x.v[i + distance];
+    for (int i = 0; i < distance; ++i)
+      x.v[i] = x.v[i] > x.v[i + distance] ? x.v[i] : x.v[i + distance];
   }
   return x.v[0];
 }

@@ -1,11 +1,12 @@
-// exp, tanh and GELU over lanes, in our own polynomials: libm's differ between machines and between its own instruction-set
-// variants, and these must not. Included after a lanes header; no include guard, see product_body.h.
+// exp, tanh and GELU over lanes, in our own polynomials: libm's differ between machines and between
+// its own instruction-set variants, and these must not. Included after a lanes header; no include
+// guard, see product_body.h.
 
 namespace coterie::COTERIE_LANES {
 namespace {
 
-// e^x with about 2 ulp, for x clamped to [-87.3, 88.3]. Cody-Waite reduction x = n ln2 + r, |r| ≤ ln2/2, and the minimax
-// polynomial of Cephes' expf for e^r.
+// e^x with about 2 ulp, for x clamped to [-87.3, 88.3]. Cody-Waite reduction x = n ln2 + r, |r| ≤
+// ln2/2, and the minimax polynomial of Cephes' expf for e^r.
 LANES_INLINE F Exp(F x) {
   x = Min(Max(x, Set(-87.3f)), Set(88.3f));
   const F magic = Set(12582912.0f);  // 1.5 * 2^23: adding it rounds to the nearest integer

@@ -1,8 +1,10 @@
-// Panel products for each weight format. Compiled once per instruction set, after its lanes header, inside its namespace
-// (COTERIE_LANES). No include guard: the three compilations are separate files.
+// Panel products for each weight format. Compiled once per instruction set, after its lanes header,
+// inside its namespace (COTERIE_LANES). No include guard: the three compilations are separate
+// files.
 //
-// Every tile computes its outputs in the same order of sums as any other tile, so the tile's height is a matter of speed alone:
-// eight rows reuse a group's unpacked weights eight times and fill the multiply pipes; f32 sums and weights fit 32 registers.
+// Every tile computes its outputs in the same order of sums as any other tile, so the tile's height
+// is a matter of speed alone: eight rows reuse a group's unpacked weights eight times and fill the
+// multiply pipes; f32 sums and weights fit 32 registers.
 
 namespace coterie::COTERIE_LANES {
 namespace {
@@ -62,7 +64,8 @@ void ProductPlain(const PanelProduct& p) {
   }
   for (; panel < p.panel_end; ++panel) {
     int64_t r = 0;
-    for (; r + kTileRows <= p.num_rows; r += kTileRows) PlainTile<Format, kTileRows, 1>(p, p.rows + r, panel);
+    for (; r + kTileRows <= p.num_rows; r += kTileRows)
+      PlainTile<Format, kTileRows, 1>(p, p.rows + r, panel);
     if (r + 4 <= p.num_rows) {
       PlainTile<Format, 4, 1>(p, p.rows + r, panel);
       r += 4;
@@ -113,7 +116,8 @@ struct Q4 {
       const F scale = LoadF16(scales + b * 16);
       for (int r = 0; r < kRows; ++r) {
         const int8_t* q = x.q[r] + b * 32;
-        I dot = SetI(-8 * (x.sums[r][2 * b] + x.sums[r][2 * b + 1]));  // stored weights are 8 too large
+        I dot =
+            SetI(-8 * (x.sums[r][2 * b] + x.sums[r][2 * b + 1]));  // stored weights are 8 too large
         for (int g = 0; g < 4; ++g) dot = DotSmall(dot, low[g], BroadcastQuad(q + 4 * g));
         for (int g = 0; g < 4; ++g) dot = DotSmall(dot, high[g], BroadcastQuad(q + 16 + 4 * g));
         sum[r] = Fma(Set(x.scale[r][b]), Mul(scale, ToF(dot)), sum[r]);
@@ -135,11 +139,13 @@ struct Q8 {
     const int64_t num_groups = layout.num_groups();
     for (int64_t b = 0; b < num_groups; ++b) {
       U8 group[8];
-      for (int g = 0; g < 8; ++g) group[g] = LoadU8(weights + b * PanelLayout::kQ8GroupBytes + g * 64);
+      for (int g = 0; g < 8; ++g)
+        group[g] = LoadU8(weights + b * PanelLayout::kQ8GroupBytes + g * 64);
       const F scale = LoadF16(scales + b * 16);
       for (int r = 0; r < kRows; ++r) {
         const int8_t* q = x.q[r] + b * 32;
-        I dot = SetI(-128 * (x.sums[r][2 * b] + x.sums[r][2 * b + 1]));  // stored weights are 128 too large
+        I dot = SetI(
+            -128 * (x.sums[r][2 * b] + x.sums[r][2 * b + 1]));  // stored weights are 128 too large
         for (int g = 0; g < 8; ++g) dot = Dot(dot, group[g], BroadcastQuad(q + 4 * g));
         sum[r] = Fma(Set(x.scale[r][b]), Mul(scale, ToF(dot)), sum[r]);
       }
@@ -181,7 +187,8 @@ struct Q6 {
       const I s0 = LoadI8(sub_scales + 2 * b * 16), s1 = LoadI8(sub_scales + (2 * b + 1) * 16);
       for (int r = 0; r < kRows; ++r) {
         const int8_t* q = x.q[r] + b * 32;
-        I d0 = SetI(-32 * x.sums[r][2 * b]), d1 = SetI(-32 * x.sums[r][2 * b + 1]);  // stored weights are 32 too large
+        I d0 = SetI(-32 * x.sums[r][2 * b]),
+          d1 = SetI(-32 * x.sums[r][2 * b + 1]);  // stored weights are 32 too large
         for (int g = 0; g < 4; ++g) d0 = DotSmall(d0, w[g], BroadcastQuad(q + 4 * g));
         for (int g = 4; g < 8; ++g) d1 = DotSmall(d1, w[g], BroadcastQuad(q + 4 * g));
         const I dot = AddI(MulI(s0, d0), MulI(s1, d1));
@@ -196,7 +203,8 @@ template <typename Format>
 void ProductInt8(const PanelProduct& p) {
   for (int64_t panel = p.panel_begin; panel < p.panel_end; ++panel) {
     int64_t r = 0;
-    for (; r + kTileRows <= p.num_rows; r += kTileRows) Format::template Tile<kTileRows>(p, p.rows + r, panel);
+    for (; r + kTileRows <= p.num_rows; r += kTileRows)
+      Format::template Tile<kTileRows>(p, p.rows + r, panel);
     if (r + 4 <= p.num_rows) {
       Format::template Tile<4>(p, p.rows + r, panel);
       r += 4;

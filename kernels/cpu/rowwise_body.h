@@ -5,9 +5,10 @@ namespace {
 
 // Runs body(offset, count) over a row in steps of sixteen; the last may be shorter.
 #define FOR_LANES(n) \
-  for (int64_t i = 0, lanes = 0; i < (n) && ((lanes = (n) - i < 16 ? (n) - i : 16), true); i += 16)
+  for (int64_t i = 0, lanes = 0; i < (n) && ((lanes = (n)-i < 16 ? (n)-i : 16), true); i += 16)
 #define LOAD(p) (lanes == 16 ? Load((p) + i) : LoadSome((p) + i, static_cast<int>(lanes)))
-#define STORE(p, x) (lanes == 16 ? Store((p) + i, (x)) : StoreSome((p) + i, (x), static_cast<int>(lanes)))
+#define STORE(p, x) \
+  (lanes == 16 ? Store((p) + i, (x)) : StoreSome((p) + i, (x), static_cast<int>(lanes)))
 
 void RmsNormRow(const float* x, const float* weight, float eps, int64_t n, float* out) {
   F squares = Zero();
@@ -55,9 +56,7 @@ void SoftCapRow(float* x, float cap, int64_t n) {
   FOR_LANES(n) STORE(x, Mul(Set(cap), Tanh(Div(LOAD(x), Set(cap)))));
 }
 
-void ExpRow(float* x, int64_t n) {
-  FOR_LANES(n) STORE(x, Exp(LOAD(x)));
-}
+void ExpRow(float* x, int64_t n) { FOR_LANES(n) STORE(x, Exp(LOAD(x))); }
 
 void F32ToBF16Row(const float* x, int64_t n, uint16_t* out) {
   FOR_LANES(n) {
@@ -80,7 +79,8 @@ void EncodeInt8Row(const float* x, int64_t n, int8_t* out, float* scales) {
   for (int64_t i = 0; i < n; i += 32) {
     const F a = Load(x + i), b = Load(x + i + 16);
     const float largest = MaxLanes(Max(Abs(a), Abs(b)));
-    const float all = SumLanes(Add(Mul(a, Zero()), Mul(b, Zero())));  // NaN if anything is not finite, else zero
+    const float all =
+        SumLanes(Add(Mul(a, Zero()), Mul(b, Zero())));  // NaN if anything is not finite, else zero
     const F inverse = Set(largest > 0.0f ? 127.0f / largest : 0.0f);
     scales[i / 32] = largest / 127.0f + all;
     StoreI8(out + i, ToI(Mul(a, inverse)));

@@ -30,13 +30,15 @@ bool PackPlainLane(const PackJob& job, int lane) {
   const int64_t value_bytes = RowBytes(job.source, 1);
   bool finite = true;
   for (int64_t k = 0; k < job.num_inputs; ++k) {
-    std::memcpy(job.panel + (k * 16 + lane) * value_bytes, job.rows[lane] + k * value_bytes, static_cast<size_t>(value_bytes));
+    std::memcpy(job.panel + (k * 16 + lane) * value_bytes, job.rows[lane] + k * value_bytes,
+                static_cast<size_t>(value_bytes));
     finite &= std::isfinite(LoadPlain(job.source, job.rows[lane], k));
   }
   return finite;
 }
 
-// A q8_0 block: f16 scale, 32 int8. The panel holds weight + 128, so that instructions for unsigned by signed bytes apply.
+// A q8_0 block: f16 scale, 32 int8. The panel holds weight + 128, so that instructions for unsigned
+// by signed bytes apply.
 bool PackQ8Lane(const std::byte* row, int64_t num_inputs, int lane, std::byte* panel) {
   const PanelLayout layout{num_inputs};
   bool finite = true;
@@ -55,7 +57,8 @@ bool PackQ8Lane(const std::byte* row, int64_t num_inputs, int lane, std::byte* p
   return finite;
 }
 
-// A q4_0 block: f16 scale, 16 bytes; byte j holds inputs j (low nibble) and j + 16: four bytes are a panel quad as they are.
+// A q4_0 block: f16 scale, 16 bytes; byte j holds inputs j (low nibble) and j + 16: four bytes are
+// a panel quad as they are.
 bool PackQ4Lane(const std::byte* row, int64_t num_inputs, int lane, std::byte* panel) {
   const PanelLayout layout{num_inputs};
   bool finite = true;
@@ -83,7 +86,8 @@ void UnpackQ6Block(const std::byte* block, uint8_t q[256]) {
   }
 }
 
-// One group of 32 weights of one lane: quad g (inputs 4g … 4g+3) and quad g + 4 share the byte of their nibbles.
+// One group of 32 weights of one lane: quad g (inputs 4g … 4g+3) and quad g + 4 share the byte of
+// their nibbles.
 void PackQ6Group(const uint8_t* q, std::byte* group, int lane) {
   for (int j = 0; j < 4; ++j) {
     unsigned top_low = 0, top_high = 0;
@@ -105,15 +109,19 @@ bool PackQ6Lane(const std::byte* row, int64_t num_inputs, int lane, std::byte* p
     const std::byte* block = row + block_index * 210;
     uint8_t q[256];
     UnpackQ6Block(block, q);
-    for (int g = 0; g < 8; ++g) PackQ6Group(q + 32 * g, panel + (block_index * 8 + g) * PanelLayout::kQ6GroupBytes, lane);
-    for (int s = 0; s < 16; ++s) panel[layout.q6_sub_scales() + (block_index * 16 + s) * 16 + lane] = block[192 + s];
-    std::memcpy(panel + layout.q6_scales() + block_index * PanelLayout::kScaleBytes + lane * 2, block + 208, 2);
+    for (int g = 0; g < 8; ++g)
+      PackQ6Group(q + 32 * g, panel + (block_index * 8 + g) * PanelLayout::kQ6GroupBytes, lane);
+    for (int s = 0; s < 16; ++s)
+      panel[layout.q6_sub_scales() + (block_index * 16 + s) * 16 + lane] = block[192 + s];
+    std::memcpy(panel + layout.q6_scales() + block_index * PanelLayout::kScaleBytes + lane * 2,
+                block + 208, 2);
     finite &= F16IsFinite(LoadU16(block + 208));
   }
   return finite;
 }
 
-bool PackBlockLane(DType format, const std::byte* row, int64_t num_inputs, int lane, std::byte* panel) {
+bool PackBlockLane(DType format, const std::byte* row, int64_t num_inputs, int lane,
+                   std::byte* panel) {
   switch (format) {
     case DType::kQ8_0:
       return PackQ8Lane(row, num_inputs, lane, panel);
@@ -126,7 +134,8 @@ bool PackBlockLane(DType format, const std::byte* row, int64_t num_inputs, int l
 
 bool QuantiseAndPackLane(const PackJob& job, int lane) {
   std::vector<float> values(static_cast<size_t>(job.num_inputs));
-  for (int64_t k = 0; k < job.num_inputs; ++k) values[static_cast<size_t>(k)] = LoadPlain(job.source, job.rows[lane], k);
+  for (int64_t k = 0; k < job.num_inputs; ++k)
+    values[static_cast<size_t>(k)] = LoadPlain(job.source, job.rows[lane], k);
   std::vector<std::byte> blocks(static_cast<size_t>(RowBytes(job.format, job.num_inputs)));
   return QuantiseRow(job.format, values.data(), job.num_inputs, blocks.data()) &&
          PackBlockLane(job.format, blocks.data(), job.num_inputs, lane, job.panel);
@@ -138,17 +147,20 @@ void QuantiseQ8Block(const float* x, float largest, std::byte* out) {
   const float inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
   const uint16_t half = F32ToF16(scale);
   std::memcpy(out, &half, 2);
-  for (int i = 0; i < 32; ++i) out[2 + i] = static_cast<std::byte>(static_cast<int8_t>(std::round(x[i] * inverse)));
+  for (int i = 0; i < 32; ++i)
+    out[2 + i] = static_cast<std::byte>(static_cast<int8_t>(std::round(x[i] * inverse)));
 }
 
-// q4_0: scale = (the value of largest magnitude, with its sign) / -8, q = trunc(x / scale + 8.5) up to 15.
+// q4_0: scale = (the value of largest magnitude, with its sign) / -8, q = trunc(x / scale + 8.5) up
+// to 15.
 void QuantiseQ4Block(const float* x, float signed_largest, std::byte* out) {
   const float scale = signed_largest / -8.0f;
   const float inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
   const uint16_t half = F32ToF16(scale);
   std::memcpy(out, &half, 2);
   for (int i = 0; i < 16; ++i) {
-    const int low = static_cast<int>(x[i] * inverse + 8.5f), high = static_cast<int>(x[i + 16] * inverse + 8.5f);
+    const int low = static_cast<int>(x[i] * inverse + 8.5f),
+              high = static_cast<int>(x[i + 16] * inverse + 8.5f);
     out[2 + i] = static_cast<std::byte>((low < 15 ? low : 15) | ((high < 15 ? high : 15) << 4));
   }
 }
@@ -201,8 +213,9 @@ void UnpackQ6Lane(const std::byte* panel, int64_t num_inputs, int lane, float* o
     const auto packed = static_cast<unsigned>(group[g * 64 + lane * 4 + j]);
     const auto top = static_cast<unsigned>(group[(high ? 320 : 256) + lane * 4 + j]);
     const unsigned q = (high ? packed >> 4 : packed & 0xf) | (((top >> (2 * g)) & 3) << 4);
-    const int sub = static_cast<int8_t>(panel[layout.q6_sub_scales() + k / 16 * 16 + lane]);
-    const float scale = F16ToF32(LoadU16(panel + layout.q6_scales() + k / 256 * PanelLayout::kScaleBytes + lane * 2));
+    const auto sub = static_cast<int8_t>(panel[layout.q6_sub_scales() + k / 16 * 16 + lane]);
+    const float scale = F16ToF32(
+        LoadU16(panel + layout.q6_scales() + k / 256 * PanelLayout::kScaleBytes + lane * 2));
     out[k] = scale * static_cast<float>(sub * (static_cast<int>(q) - 32));
   }
 }
@@ -211,8 +224,13 @@ void UnpackQ8Lane(const std::byte* panel, int64_t num_inputs, int lane, float* o
   const PanelLayout layout{num_inputs};
   for (int64_t k = 0; k < num_inputs; ++k) {
     const int64_t within = k % 32;
-    const int q = static_cast<int>(panel[k / 32 * PanelLayout::kQ8GroupBytes + within / 4 * 64 + lane * 4 + within % 4]) - 128;
-    out[k] = F16ToF32(LoadU16(panel + layout.q8_scales() + k / 32 * PanelLayout::kScaleBytes + lane * 2)) * static_cast<float>(q);
+    const int q =
+        static_cast<int>(
+            panel[k / 32 * PanelLayout::kQ8GroupBytes + within / 4 * 64 + lane * 4 + within % 4]) -
+        128;
+    out[k] = F16ToF32(LoadU16(panel + layout.q8_scales() + k / 32 * PanelLayout::kScaleBytes +
+                              lane * 2)) *
+             static_cast<float>(q);
   }
 }
 
@@ -220,9 +238,12 @@ void UnpackQ4Lane(const std::byte* panel, int64_t num_inputs, int lane, float* o
   const PanelLayout layout{num_inputs};
   for (int64_t k = 0; k < num_inputs; ++k) {
     const int64_t within = k % 32, quad = within % 16;
-    const auto packed = static_cast<int>(panel[k / 32 * PanelLayout::kQ4GroupBytes + quad / 4 * 64 + lane * 4 + quad % 4]);
+    const auto packed = static_cast<int>(
+        panel[k / 32 * PanelLayout::kQ4GroupBytes + quad / 4 * 64 + lane * 4 + quad % 4]);
     const int q = (within < 16 ? packed & 0xf : packed >> 4) - 8;
-    out[k] = F16ToF32(LoadU16(panel + layout.q4_scales() + k / 32 * PanelLayout::kScaleBytes + lane * 2)) * static_cast<float>(q);
+    out[k] = F16ToF32(LoadU16(panel + layout.q4_scales() + k / 32 * PanelLayout::kScaleBytes +
+                              lane * 2)) *
+             static_cast<float>(q);
   }
 }
 

@@ -1,5 +1,5 @@
-// Repacking sixteen rows of a weight file into one panel, and one lane of a panel back into f32. Block layouts of the quantised
-// formats are GGUF's.
+// Repacking sixteen rows of a weight file into one panel, and one lane of a panel back into f32.
+// Block layouts of the quantised formats are GGUF's.
 #ifndef COTERIE_KERNELS_PACK_PACK_ROWS_H_
 #define COTERIE_KERNELS_PACK_PACK_ROWS_H_
 
@@ -23,7 +23,8 @@ int PackPanel(const PackJob& job);
 
 void UnpackLane(DType format, const std::byte* panel, int64_t num_inputs, int lane, float* out);
 
-// GGUF's quantisers, one row; out: RowBytes(format, num_values). False: a value is not finite or a scale overflows f16.
+// GGUF's quantisers, one row; out: RowBytes(format, num_values). False: a value is not finite or a
+// scale overflows f16.
 bool QuantiseRow(DType format, const float* row, int64_t num_values, std::byte* out);
 
 }  // namespace coterie

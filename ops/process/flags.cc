@@ -161,6 +161,7 @@ void ExitWithUsageError(absl::string_view message) {
 }
 
 int ExitCodeFor(const absl::Status& status) {
+  if (status.ok()) return 0;
   LogError("cannot go on",
            {{"code", absl::StatusCodeToString(status.code())}, {"error", status.message()}});
   return 1;

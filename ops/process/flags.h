@@ -32,7 +32,7 @@ void ParseFlagsOrExit(int argc, char** argv, absl::string_view description);
 // For what ParseFlagsOrExit cannot know: "--model is required". Prints one line and exits with 2.
 [[noreturn]] void ExitWithUsageError(absl::string_view message);
 
-// For a main that cannot go on: logs `status` and returns the exit code, 1.
+// The exit code of a main: 0 for OK; otherwise `status` is logged and the code is 1.
 int ExitCodeFor(const absl::Status& status);
 
 }  // namespace coterie

@@ -16,8 +16,14 @@ double Seconds(Clock::duration duration) { return std::chrono::duration<double>(
 
 }  // namespace
 
-Engine::Engine(const ModelConfig* config, Options options, Step* step, KvCache* cache, WorkerSet* workers, RouterMetrics* metrics)
-    : config_(config), options_(options), step_(step), cache_(cache), workers_(workers), metrics_(metrics) {
+Engine::Engine(const ModelConfig* config, Options options, Step* step, KvCache* cache,
+               WorkerSet* workers, RouterMetrics* metrics)
+    : config_(config),
+      options_(options),
+      step_(step),
+      cache_(cache),
+      workers_(workers),
+      metrics_(metrics) {
   metrics_->kv_budget_bytes.Set(static_cast<double>(cache_->options().budget_bytes));
   thread_ = std::thread([this] { Run(); });
 }
@@ -28,21 +34,25 @@ absl::StatusOr<std::shared_ptr<TokenStream>> Engine::Submit(EngineRequest reques
   const auto prompt = static_cast<int64_t>(request.prompt.size());
   CHECK_GT(prompt, 0);
   if (prompt >= options_.max_context) {
-    return absl::InvalidArgumentError(absl::StrCat("the prompt has ", prompt, " tokens; this router takes at most ", options_.max_context - 1,
-                                                   " so that one can be generated (--max_context)"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the prompt has ", prompt, " tokens; this router takes at most ",
+                     options_.max_context - 1, " so that one can be generated (--max_context)"));
   }
   request.max_tokens = std::min(request.max_tokens, options_.max_context - prompt);
   const int64_t bytes = cache_->BytesFor(prompt + request.max_tokens);
   if (bytes > cache_->options().budget_bytes) {
-    return absl::InvalidArgumentError(absl::StrCat("prompt and max_tokens take up to ", bytes, " bytes of KV cache, this router has ", cache_->options().budget_bytes,
-                                                   " (--kv_bytes): ask for fewer tokens"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "prompt and max_tokens take up to ", bytes, " bytes of KV cache, this router has ",
+        cache_->options().budget_bytes, " (--kv_bytes): ask for fewer tokens"));
   }
   auto stream = std::make_shared<TokenStream>();
   auto sequence = std::make_unique<Sequence>(std::move(request), stream);
   std::lock_guard<std::mutex> lock(mu_);
-  if (stopping_) return absl::UnavailableError("this router is draining; another may serve the request");
+  if (stopping_)
+    return absl::UnavailableError("this router is draining; another may serve the request");
   if (static_cast<int64_t>(queue_.size()) >= options_.max_queued) {
-    return absl::ResourceExhaustedError(absl::StrCat("the queue is full with ", queue_.size(), " requests; try again later"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the queue is full with ", queue_.size(), " requests; try again later"));
   }
   queue_.push_back(std::move(sequence));
   num_queued_ = static_cast<int64_t>(queue_.size());
@@ -87,7 +97,8 @@ bool Engine::WaitForWork() {
   if (!stopping_) return true;
   if (running_.empty() && queue_.empty()) return false;
   if (absl::Now() < stop_deadline_) return true;
-  const absl::Status status = absl::UnavailableError("this router was stopped before the request was finished");
+  const absl::Status status =
+      absl::UnavailableError("this router was stopped before the request was finished");
   for (SequencePtr& sequence : running_) Finish(sequence.get(), EndReason::kFailed, status);
   for (SequencePtr& sequence : queue_) Finish(sequence.get(), EndReason::kFailed, status);
   running_.clear();
@@ -99,14 +110,19 @@ void Engine::Admit() {
   std::lock_guard<std::mutex> lock(mu_);
   // Those that left while waiting go first, wherever they stand.
   std::erase_if(queue_, [&](SequencePtr& sequence) {
-    if (sequence->stream->cancelled()) Finish(sequence.get(), EndReason::kFailed, absl::CancelledError("cancelled while waiting"));
-    else if (absl::Now() >= sequence->request.deadline) Finish(sequence.get(), EndReason::kFailed, absl::DeadlineExceededError("the deadline passed while waiting"));
-    else return false;
+    if (sequence->stream->cancelled())
+      Finish(sequence.get(), EndReason::kFailed, absl::CancelledError("cancelled while waiting"));
+    else if (absl::Now() >= sequence->request.deadline)
+      Finish(sequence.get(), EndReason::kFailed,
+             absl::DeadlineExceededError("the deadline passed while waiting"));
+    else
+      return false;
     return true;
   });
   while (!queue_.empty() && static_cast<int64_t>(running_.size()) < options_.max_sequences) {
     Sequence& sequence = *queue_.front();
-    sequence.kv = cache_->Reserve(static_cast<int64_t>(sequence.tokens.size()) + sequence.request.max_tokens);
+    sequence.kv =
+        cache_->Reserve(static_cast<int64_t>(sequence.tokens.size()) + sequence.request.max_tokens);
     if (sequence.kv == nullptr) break;
     sequence.started = Clock::now();
     metrics_->queue_wait_seconds.Observe(Seconds(sequence.started - sequence.arrived));
@@ -116,24 +132,31 @@ void Engine::Admit() {
   num_queued_ = static_cast<int64_t>(queue_.size());
 }
 
-// Sequences that were finished, cancelled or are late leave before the next step, and their memory with them.
+// Sequences that were finished, cancelled or are late leave before the next step, and their memory
+// with them.
 void Engine::DropLeavers() {
   std::erase_if(running_, [&](SequencePtr& sequence) {
     if (sequence->finished) return true;
-    if (sequence->stream->cancelled()) Finish(sequence.get(), EndReason::kFailed, absl::CancelledError("cancelled by the client"));
-    else if (absl::Now() >= sequence->request.deadline) Finish(sequence.get(), EndReason::kFailed, absl::DeadlineExceededError("the deadline passed"));
-    else return false;
+    if (sequence->stream->cancelled())
+      Finish(sequence.get(), EndReason::kFailed, absl::CancelledError("cancelled by the client"));
+    else if (absl::Now() >= sequence->request.deadline)
+      Finish(sequence.get(), EndReason::kFailed,
+             absl::DeadlineExceededError("the deadline passed"));
+    else
+      return false;
     return true;
   });
 }
 
 void Engine::PrefillChunk(Sequence* sequence) {
   const auto prompt = static_cast<int64_t>(sequence->request.prompt.size());
-  const int64_t begin = sequence->num_cached, end = std::min(prompt, begin + cache_->options().prefill_chunk);
+  const int64_t begin = sequence->num_cached,
+                end = std::min(prompt, begin + cache_->options().prefill_chunk);
   sequence->kv->Grow(end);
   rows_.clear();
   for (int64_t position = begin; position < end; ++position) {
-    rows_.push_back({sequence->tokens[static_cast<size_t>(position)], position, sequence->kv.get(), position == prompt - 1});
+    rows_.push_back({sequence->tokens[static_cast<size_t>(position)], position, sequence->kv.get(),
+                     position == prompt - 1});
   }
   RunStep({&sequence, 1}, metrics_->prefill_step_seconds);
 }
@@ -151,10 +174,13 @@ void Engine::DecodeAll() {
   RunStep(sequences, metrics_->decode_step_seconds);
 }
 
-// Runs rows_ and hands each sequence its logits. A failed step ends every sequence in it: their caches hold half a step.
+// Runs rows_ and hands each sequence its logits. A failed step ends every sequence in it: their
+// caches hold half a step.
 void Engine::RunStep(std::span<Sequence* const> sequences, prometheus::Histogram& seconds) {
   const auto cancelled = [&] {
-    return std::all_of(sequences.begin(), sequences.end(), [](const Sequence* s) { return s->stream->cancelled() || absl::Now() >= s->request.deadline; });
+    return std::all_of(sequences.begin(), sequences.end(), [](const Sequence* s) {
+      return s->stream->cancelled() || absl::Now() >= s->request.deadline;
+    });
   };
   const auto start = Clock::now();
   const absl::StatusOr<Tensor> logits = step_->Run(rows_, cancelled);
@@ -163,7 +189,8 @@ void Engine::RunStep(std::span<Sequence* const> sequences, prometheus::Histogram
     for (Sequence* sequence : sequences) {
       // Those who left get their own reason in DropLeavers.
       if (sequence->stream->cancelled() || absl::Now() >= sequence->request.deadline) continue;
-      LogWarning("request failed", {{"request", sequence->request.id}, {"reason", logits.status().message()}});
+      LogWarning("request failed",
+                 {{"request", sequence->request.id}, {"reason", logits.status().message()}});
       Finish(sequence, EndReason::kFailed, logits.status());
     }
     return;
@@ -192,21 +219,27 @@ void Engine::TakeToken(Sequence* sequence, std::span<const float> logits) {
   const absl::StatusOr<int32_t> token = sequence->sampler.Sample(logits);
   if (!token.ok()) return Finish(sequence, EndReason::kFailed, token.status());
   const std::vector<int32_t>& stop_ids = sequence->request.stop_ids;
-  if (std::find(stop_ids.begin(), stop_ids.end(), *token) != stop_ids.end()) return Finish(sequence, EndReason::kStopToken, absl::OkStatus());
+  if (std::find(stop_ids.begin(), stop_ids.end(), *token) != stop_ids.end())
+    return Finish(sequence, EndReason::kStopToken, absl::OkStatus());
   sequence->tokens.push_back(*token);
   metrics_->generated_tokens.Increment();
   TokenEvent event{.id = *token};
-  if (sequence->request.num_logprobs > 0) event.logprobs = ComputeLogprobs(logits, *token, sequence->request.num_logprobs - 1);
+  if (sequence->request.num_logprobs > 0)
+    event.logprobs = ComputeLogprobs(logits, *token, sequence->request.num_logprobs - 1);
   sequence->stream->Put(std::move(event));
-  if (sequence->num_generated() >= sequence->request.max_tokens) Finish(sequence, EndReason::kLength, absl::OkStatus());
+  if (sequence->num_generated() >= sequence->request.max_tokens)
+    Finish(sequence, EndReason::kLength, absl::OkStatus());
 }
 
 void Engine::Finish(Sequence* sequence, EndReason reason, const absl::Status& status) {
   const auto now = Clock::now();
-  RequestUsage usage{.prompt_tokens = static_cast<int64_t>(sequence->request.prompt.size()), .generated_tokens = sequence->num_generated()};
-  const bool started = sequence->kv != nullptr, prefilled = sequence->prefilled != Clock::time_point();
+  RequestUsage usage{.prompt_tokens = static_cast<int64_t>(sequence->request.prompt.size()),
+                     .generated_tokens = sequence->num_generated()};
+  const bool started = sequence->kv != nullptr,
+             prefilled = sequence->prefilled != Clock::time_point();
   usage.queue_seconds = Seconds((started ? sequence->started : now) - sequence->arrived);
-  if (started) usage.prefill_seconds = Seconds((prefilled ? sequence->prefilled : now) - sequence->started);
+  if (started)
+    usage.prefill_seconds = Seconds((prefilled ? sequence->prefilled : now) - sequence->started);
   if (prefilled) usage.decode_seconds = Seconds(now - sequence->prefilled);
   sequence->kv.reset();
   sequence->finished = true;
@@ -221,7 +254,8 @@ void Engine::Publish() {
   metrics_->kv_used_bytes.Set(static_cast<double>(cache_->used_bytes()));
   metrics_->kv_reserved_bytes.Set(static_cast<double>(cache_->reserved_bytes()));
   const std::vector<WorkerSet::Worker> workers = workers_->Describe();
-  for (size_t i = 0; i < workers.size(); ++i) metrics_->SetConnected(static_cast<int>(i), workers[i].connected);
+  for (size_t i = 0; i < workers.size(); ++i)
+    metrics_->SetConnected(static_cast<int>(i), workers[i].connected);
 }
 
 }  // namespace coterie

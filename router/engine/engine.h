@@ -1,8 +1,9 @@
-// Engine: the one thread that owns trunk, cache and batch. Requests come in through a bounded queue, tokens leave through each
-// request's TokenStream.
+// Engine: the one thread that owns trunk, cache and batch. Requests come in through a bounded
+// queue, tokens leave through each request's TokenStream.
 //
-// A step is one prefill chunk of one sequence, or one token of every sequence in decode; the two kinds take turns, so that neither starves. A sequence is
-// admitted when the cache can promise its worst case, in order of arrival. Whatever shares a step, a sequence's tokens are the same.
+// A step is one prefill chunk of one sequence, or one token of every sequence in decode; the two
+// kinds take turns, so that neither starves. A sequence is admitted when the cache can promise its
+// worst case, in order of arrival. Whatever shares a step, a sequence's tokens are the same.
 //
 // Thread-safe: Submit and the counters by any thread.
 #ifndef COTERIE_ROUTER_ENGINE_ENGINE_H_
@@ -33,15 +34,19 @@ class Engine {
     int64_t max_context = 8192;  // prompt and generated tokens of one request
   };
 
-  // None of the pointers is owned; all outlive this and are used by nobody else, metrics and workers apart.
-  Engine(const ModelConfig* config, Options options, Step* step, KvCache* cache, WorkerSet* workers, RouterMetrics* metrics);
+  // None of the pointers is owned; all outlive this and are used by nobody else, metrics and
+  // workers apart.
+  Engine(const ModelConfig* config, Options options, Step* step, KvCache* cache, WorkerSet* workers,
+         RouterMetrics* metrics);
   ~Engine();  // Stop must have been called
 
-  // InvalidArgument: longer than max_context or than the cache can ever hold. ResourceExhausted: the queue is full. Unavailable: the engine
-  // stops. A request without a home for one of its experts fails in its first step.
+  // InvalidArgument: longer than max_context or than the cache can ever hold. ResourceExhausted:
+  // the queue is full. Unavailable: the engine stops. A request without a home for one of its
+  // experts fails in its first step.
   absl::StatusOr<std::shared_ptr<TokenStream>> Submit(EngineRequest request);
 
-  // Takes no new requests, finishes those in hand until `deadline`, fails the rest with Unavailable, and joins the thread.
+  // Takes no new requests, finishes those in hand until `deadline`, fails the rest with
+  // Unavailable, and joins the thread.
   void Stop(absl::Time deadline);
 
   const Options& options() const { return options_; }

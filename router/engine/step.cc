@@ -4,7 +4,8 @@
 
 namespace coterie {
 
-absl::StatusOr<Tensor> Step::Run(std::span<const StepRow> rows, absl::FunctionRef<bool()> cancelled) {
+absl::StatusOr<Tensor> Step::Run(std::span<const StepRow> rows,
+                                 absl::FunctionRef<bool()> cancelled) {
   tokens_.clear();
   positions_.clear();
   views_.clear();

@@ -1,4 +1,5 @@
-// Step: one forward pass of a batch of rows through the whole model, trunk here and experts wherever they are.
+// Step: one forward pass of a batch of rows through the whole model, trunk here and experts
+// wherever they are.
 //
 // Thread rule: owned by the engine's thread.
 #ifndef COTERIE_ROUTER_ENGINE_STEP_H_
@@ -27,10 +28,12 @@ struct StepRow {
 class Step {
  public:
   // trunk and dispatcher: not owned, outlive this.
-  Step(const ModelConfig* config, Trunk* trunk, Dispatcher* dispatcher) : config_(config), trunk_(trunk), dispatcher_(dispatcher) {}
+  Step(const ModelConfig* config, Trunk* trunk, Dispatcher* dispatcher)
+      : config_(config), trunk_(trunk), dispatcher_(dispatcher) {}
 
-  // Logits of the rows that want them, in order: [count, vocab_size], valid until the next Run. Cancelled as soon as `cancelled` says so
-  // (asked before every layer); Unavailable when a worker is lost.
+  // Logits of the rows that want them, in order: [count, vocab_size], valid until the next Run.
+  // Cancelled as soon as `cancelled` says so (asked before every layer); Unavailable when a worker
+  // is lost.
   absl::StatusOr<Tensor> Run(std::span<const StepRow> rows, absl::FunctionRef<bool()> cancelled);
 
  private:

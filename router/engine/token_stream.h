@@ -1,5 +1,6 @@
-// TokenStream: what the engine has generated for one request, on its way to the front end. The engine puts and never waits; the front end
-// takes, and may cancel at any moment. Bounded by the request's max_tokens.
+// TokenStream: what the engine has generated for one request, on its way to the front end. The
+// engine puts and never waits; the front end takes, and may cancel at any moment. Bounded by the
+// request's max_tokens.
 //
 // Thread-safe: one putter, one taker.
 #ifndef COTERIE_ROUTER_ENGINE_TOKEN_STREAM_H_

@@ -10,10 +10,16 @@
 
 namespace coterie {
 
-Dispatcher::Dispatcher(WorkerSet* workers, absl::Duration timeout, RouterMetrics* metrics, Parallel* pool)
-    : workers_(workers), timeout_(timeout), metrics_(metrics), pool_(pool), outgoing_(static_cast<size_t>(workers->num_workers())) {}
+Dispatcher::Dispatcher(WorkerSet* workers, absl::Duration timeout, RouterMetrics* metrics,
+                       Parallel* pool)
+    : workers_(workers),
+      timeout_(timeout),
+      metrics_(metrics),
+      pool_(pool),
+      outgoing_(static_cast<size_t>(workers->num_workers())) {}
 
-void Dispatcher::Group(int64_t layer, const Placement& placement, const EncodedRows& rows, const Routing& routing) {
+void Dispatcher::Group(int64_t layer, const Placement& placement, const EncodedRows& rows,
+                       const Routing& routing) {
   for (Outgoing& out : outgoing_) {
     out.batch.layer = layer;
     out.batch.format = rows.format();
@@ -59,7 +65,8 @@ absl::Status Dispatcher::Send(int64_t layer, const EncodedRows& rows, const Rout
     metrics_->CountSent(worker, static_cast<int64_t>(out.batch.rows.size()) * rows.row_bytes());
   }
   metrics_->CountRouting(layer, routing.experts);
-  if (!status.ok()) Collect().status().IgnoreError();  // take what is under way, so that the next step starts clean
+  if (!status.ok())
+    Collect().status().IgnoreError();  // take what is under way, so that the next step starts clean
   return status;
 }
 
@@ -72,7 +79,8 @@ absl::StatusOr<Tensor> Dispatcher::Collect() {
     if (!std::exchange(out.under_way, false)) continue;
     status.Update(CollectFrom(worker, deadline));
   }
-  metrics_->dispatch_wait_seconds.Observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  metrics_->dispatch_wait_seconds.Observe(
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   if (!status.ok()) return status;
   return Tensor(collected_.as<float>(), {num_slots_, num_cols_});
 }
@@ -82,19 +90,23 @@ absl::Status Dispatcher::CollectFrom(int worker, absl::Time deadline) {
   ASSIGN_OR_RETURN(const CombineBatch combine, workers_->channel(worker).Await(out.id, deadline));
   const auto num_pairs = static_cast<int64_t>(out.pair_slot.size());
   if (combine.num_pairs != num_pairs || combine.num_cols != num_cols_) {
-    return absl::InternalError(absl::StrCat("expert worker ", workers_->channel(worker).name(), ": answered ", combine.num_pairs, " rows of ", combine.num_cols, ", asked for ",
-                                            num_pairs, " of ", num_cols_));
+    return absl::InternalError(absl::StrCat(
+        "expert worker ", workers_->channel(worker).name(), ": answered ", combine.num_pairs,
+        " rows of ", combine.num_cols, ", asked for ", num_pairs, " of ", num_cols_));
   }
   constexpr int64_t kRowsPerTask = 32;
   pool_->For((num_pairs + kRowsPerTask - 1) / kRowsPerTask, [&](int64_t task) {
-    for (int64_t pair = task * kRowsPerTask; pair < std::min(num_pairs, (task + 1) * kRowsPerTask); ++pair) {
-      DecodeRow(combine.format, combine.row(pair), num_cols_, collected_.as<float>() + out.pair_slot[static_cast<size_t>(pair)] * num_cols_);
+    for (int64_t pair = task * kRowsPerTask; pair < std::min(num_pairs, (task + 1) * kRowsPerTask);
+         ++pair) {
+      DecodeRow(combine.format, combine.row(pair), num_cols_,
+                collected_.as<float>() + out.pair_slot[static_cast<size_t>(pair)] * num_cols_);
     }
   });
   WorkerLoad& load = workers_->load(worker);
   load.pairs += static_cast<uint64_t>(num_pairs);
   load.compute_ns += static_cast<uint64_t>(combine.compute_seconds * 1e9);
-  metrics_->CountReceived(worker, num_pairs, num_pairs * EncodedRowBytes(combine.format, num_cols_), combine.compute_seconds);
+  metrics_->CountReceived(worker, num_pairs, num_pairs * EncodedRowBytes(combine.format, num_cols_),
+                          combine.compute_seconds);
   return absl::OkStatus();
 }
 

@@ -17,7 +17,9 @@ std::unique_ptr<WorkerSet> WorkerSet::Local(ExpertHost* host) {
   return set;
 }
 
-absl::StatusOr<std::unique_ptr<WorkerSet>> WorkerSet::Connect(const Checkpoint& checkpoint, DType expert_format, const RemoteOptions& options) {
+absl::StatusOr<std::unique_ptr<WorkerSet>> WorkerSet::Connect(const Checkpoint& checkpoint,
+                                                              DType expert_format,
+                                                              const RemoteOptions& options) {
   const ModelConfig& config = checkpoint.config();
   auto set = std::unique_ptr<WorkerSet>(new WorkerSet(config.num_layers, config.num_experts));
   for (size_t i = 0; i < options.addresses.size(); ++i) {
@@ -39,7 +41,8 @@ absl::StatusOr<std::unique_ptr<WorkerSet>> WorkerSet::Connect(const Checkpoint& 
   const absl::Time deadline = absl::Now() + options.connect_timeout;
   for (GrpcChannel* channel : set->remote_) {
     RETURN_IF_ERROR(channel->WaitConnected(deadline));
-    LogInfo("worker joined", {{"address", channel->name()}, {"experts", channel->state().resident.num_held()}});
+    LogInfo("worker joined",
+            {{"address", channel->name()}, {"experts", channel->state().resident.num_held()}});
   }
   RETURN_IF_ERROR(set->placement().status());
   return set;
@@ -56,7 +59,9 @@ absl::StatusOr<const Placement*> WorkerSet::placement() {
     placement_ = Placement::Of(residents, num_layers_, num_experts_);
     placed_version_ = version;
     if (placement_.ok() != was_placed) {
-      placement_.ok() ? LogInfo("every expert has a home") : LogWarning("an expert has no home", {{"reason", placement_.status().message()}});
+      placement_.ok()
+          ? LogInfo("every expert has a home")
+          : LogWarning("an expert has no home", {{"reason", placement_.status().message()}});
     }
   }
   if (!placement_.ok()) return MissingWorkers(placement_.status());
@@ -75,7 +80,10 @@ absl::Status WorkerSet::MissingWorkers(const absl::Status& status) const {
 std::vector<WorkerSet::Worker> WorkerSet::Describe() const {
   std::vector<Worker> workers;
   for (size_t i = 0; i < channels_.size(); ++i) {
-    Worker worker{.name = channels_[i]->name(), .connected = true, .status = absl::OkStatus(), .num_experts = num_layers_ * num_experts_};
+    Worker worker{.name = channels_[i]->name(),
+                  .connected = true,
+                  .status = absl::OkStatus(),
+                  .num_experts = num_layers_ * num_experts_};
     if (!remote_.empty()) {
       const GrpcChannel::State state = remote_[i]->state();
       worker.connected = state.connected;

@@ -1,4 +1,5 @@
-// WorkerSet: the workers given to this router, their links, and the placement over those that are connected now.
+// WorkerSet: the workers given to this router, their links, and the placement over those that are
+// connected now.
 //
 // Thread rule: placement() and channel() by the engine's thread; the rest is thread-safe.
 #ifndef COTERIE_ROUTER_EXPERTS_WORKER_SET_H_
@@ -34,11 +35,15 @@ class WorkerSet {
 
   // Experts in this process. host: not owned, outlives this, holds every expert.
   static std::unique_ptr<WorkerSet> Local(ExpertHost* host);
-  // Connects to every address; worker i of n that has no shard is told i/n. FailedPrecondition: a worker of another model or format;
-  // Unavailable: one cannot be reached in time, or an expert has no home.
-  static absl::StatusOr<std::unique_ptr<WorkerSet>> Connect(const Checkpoint& checkpoint, DType expert_format, const RemoteOptions& options);
+  // Connects to every address; worker i of n that has no shard is told i/n. FailedPrecondition: a
+  // worker of another model or format; Unavailable: one cannot be reached in time, or an expert has
+  // no home.
+  static absl::StatusOr<std::unique_ptr<WorkerSet>> Connect(const Checkpoint& checkpoint,
+                                                            DType expert_format,
+                                                            const RemoteOptions& options);
 
-  // As of now. Unavailable: an expert has no home; the message says which worker is missing and why.
+  // As of now. Unavailable: an expert has no home; the message says which worker is missing and
+  // why.
   absl::StatusOr<const Placement*> placement();
 
   struct Worker {
@@ -56,7 +61,8 @@ class WorkerSet {
   WorkerLoad& load(int worker) { return *loads_[static_cast<size_t>(worker)]; }
 
  private:
-  WorkerSet(int64_t num_layers, int64_t num_experts) : num_layers_(num_layers), num_experts_(num_experts) {}
+  WorkerSet(int64_t num_layers, int64_t num_experts)
+      : num_layers_(num_layers), num_experts_(num_experts) {}
   void AddLoad() { loads_.push_back(std::make_unique<WorkerLoad>()); }
   absl::Status MissingWorkers(const absl::Status& status) const;
 
@@ -66,7 +72,8 @@ class WorkerSet {
   uint64_t placed_version_ = 0;
   absl::StatusOr<Placement> placement_ = absl::UnavailableError("not placed yet");
   std::vector<std::unique_ptr<WorkerLoad>> loads_;
-  std::vector<GrpcChannel*> remote_;  // those of channels_ that are links, in the same order; empty when local
+  std::vector<GrpcChannel*>
+      remote_;  // those of channels_ that are links, in the same order; empty when local
   std::vector<std::unique_ptr<ExpertChannel>> channels_;  // last: their threads touch version_
 };
 

@@ -17,7 +17,8 @@ inline constexpr uint32_t kLogprobsMax = 21;
 inline constexpr int64_t kDefaultMaxTokens = 256;
 
 // InvalidArgument names the field, what was found and what is expected.
-absl::StatusOr<EngineRequest> ReadRequest(const v1::GenerateRequest& request, const ModelConfig& config, const Tokenizer& tokenizer);
+absl::StatusOr<EngineRequest> ReadRequest(const v1::GenerateRequest& request,
+                                          const ModelConfig& config, const Tokenizer& tokenizer);
 
 }  // namespace coterie
 

@@ -18,7 +18,9 @@ constexpr absl::Duration kPatience = absl::Milliseconds(20);
 // A step or two of a busy router: what a refused caller should wait at least.
 constexpr int kRetryAfterMs = 500;
 
-grpc::Status ToGrpc(const absl::Status& status) { return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message())); }
+grpc::Status ToGrpc(const absl::Status& status) {
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
+}
 
 void AddToken(const TokenEvent& event, bool logprobs, v1::GenerateReply* reply) {
   v1::GeneratedToken* token = reply->add_tokens();
@@ -42,23 +44,37 @@ void FillUsage(const RequestUsage& usage, v1::Usage* out) {
 
 }  // namespace
 
-GeneratorService::GeneratorService(const ModelConfig* config, const Tokenizer* tokenizer, Engine* engine, WorkerSet* workers, RouterMetrics* metrics, Identity identity)
-    : config_(config), tokenizer_(tokenizer), engine_(engine), workers_(workers), metrics_(metrics), identity_(std::move(identity)) {}
+GeneratorService::GeneratorService(const ModelConfig* config, const Tokenizer* tokenizer,
+                                   Engine* engine, WorkerSet* workers, RouterMetrics* metrics,
+                                   Identity identity)
+    : config_(config),
+      tokenizer_(tokenizer),
+      engine_(engine),
+      workers_(workers),
+      metrics_(metrics),
+      identity_(std::move(identity)) {}
 
-grpc::Status GeneratorService::Generate(grpc::ServerContext* context, const v1::GenerateRequest* request, grpc::ServerWriter<v1::GenerateReply>* writer) {
+grpc::Status GeneratorService::Generate(grpc::ServerContext* context,
+                                        const v1::GenerateRequest* request,
+                                        grpc::ServerWriter<v1::GenerateReply>* writer) {
   const absl::Status status = Serve(context, *request, writer);
-  if (absl::IsResourceExhausted(status)) context->AddTrailingMetadata("retry-after-ms", absl::StrCat(kRetryAfterMs));
+  if (absl::IsResourceExhausted(status))
+    context->AddTrailingMetadata("retry-after-ms", absl::StrCat(kRetryAfterMs));
   return ToGrpc(status);
 }
 
-absl::StatusOr<std::shared_ptr<TokenStream>> GeneratorService::Submit(const grpc::ServerContext& context, const v1::GenerateRequest& request) {
+absl::StatusOr<std::shared_ptr<TokenStream>> GeneratorService::Submit(
+    const grpc::ServerContext& context, const v1::GenerateRequest& request) {
   ASSIGN_OR_RETURN(EngineRequest engine_request, ReadRequest(request, *config_, *tokenizer_));
   engine_request.deadline = absl::FromChrono(context.deadline());
-  if (engine_request.id.empty()) engine_request.id = absl::StrCat("r", num_requests_.fetch_add(1) + 1);
+  if (engine_request.id.empty())
+    engine_request.id = absl::StrCat("r", num_requests_.fetch_add(1) + 1);
   return engine_->Submit(std::move(engine_request));
 }
 
-absl::Status GeneratorService::Serve(grpc::ServerContext* context, const v1::GenerateRequest& request, grpc::ServerWriter<v1::GenerateReply>* writer) {
+absl::Status GeneratorService::Serve(grpc::ServerContext* context,
+                                     const v1::GenerateRequest& request,
+                                     grpc::ServerWriter<v1::GenerateReply>* writer) {
   const absl::StatusOr<std::shared_ptr<TokenStream>> stream = Submit(*context, request);
   if (!stream.ok()) {
     metrics_->CountRequest(stream.status());
@@ -67,8 +83,11 @@ absl::Status GeneratorService::Serve(grpc::ServerContext* context, const v1::Gen
   return Stream(context, request, stream->get(), writer);
 }
 
-absl::Status GeneratorService::Stream(grpc::ServerContext* context, const v1::GenerateRequest& request, TokenStream* stream, grpc::ServerWriter<v1::GenerateReply>* writer) {
-  Detokenizer detokenizer(&tokenizer_->vocabulary(), request.show_control_tokens() ? ControlText::kShow : ControlText::kHide);
+absl::Status GeneratorService::Stream(grpc::ServerContext* context,
+                                      const v1::GenerateRequest& request, TokenStream* stream,
+                                      grpc::ServerWriter<v1::GenerateReply>* writer) {
+  Detokenizer detokenizer(&tokenizer_->vocabulary(),
+                          request.show_control_tokens() ? ControlText::kShow : ControlText::kHide);
   StopMatcher matcher({request.stop().begin(), request.stop().end()});
   v1::GenerateReply reply;
   int64_t num_sent = 0;
@@ -76,7 +95,9 @@ absl::Status GeneratorService::Stream(grpc::ServerContext* context, const v1::Ge
     const std::optional<TokenEvent> event = stream->Next(kPatience);
     if (context->IsCancelled()) {
       stream->Cancel();
-      return absl::FromChrono(context->deadline()) <= absl::Now() ? absl::DeadlineExceededError("the deadline passed") : absl::CancelledError("cancelled by the client");
+      return absl::FromChrono(context->deadline()) <= absl::Now()
+                 ? absl::DeadlineExceededError("the deadline passed")
+                 : absl::CancelledError("cancelled by the client");
     }
     std::optional<EndEvent> end;
     reply.Clear();
@@ -97,7 +118,9 @@ absl::Status GeneratorService::Stream(grpc::ServerContext* context, const v1::Ge
       if (end->reason == EndReason::kFailed) return end->status;
       reply.set_text(matcher.Append(detokenizer.Finish()));
       if (!matcher.stopped()) reply.mutable_text()->append(matcher.Finish());
-      reply.set_finish_reason(end->reason == EndReason::kLength && !matcher.stopped() ? v1::FINISH_REASON_LENGTH : v1::FINISH_REASON_STOP);
+      reply.set_finish_reason(end->reason == EndReason::kLength && !matcher.stopped()
+                                  ? v1::FINISH_REASON_LENGTH
+                                  : v1::FINISH_REASON_STOP);
       FillUsage(end->usage, reply.mutable_usage());
     } else {
       continue;
@@ -110,7 +133,8 @@ absl::Status GeneratorService::Stream(grpc::ServerContext* context, const v1::Ge
   }
 }
 
-grpc::Status GeneratorService::GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*, v1::RouterStatus* status) {
+grpc::Status GeneratorService::GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*,
+                                         v1::RouterStatus* status) {
   status->set_model_digest(identity_.model_digest);
   status->set_expert_format(identity_.expert_format);
   status->set_max_context(static_cast<uint64_t>(engine_->options().max_context));

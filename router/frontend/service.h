@@ -1,5 +1,6 @@
-// GeneratorService: the front door by gRPC. One of gRPC's threads serves a request from its first byte to its last: it validates, submits,
-// turns tokens into text, watches for stop strings and for a caller who has gone.
+// GeneratorService: the front door by gRPC. One of gRPC's threads serves a request from its first
+// byte to its last: it validates, submits, turns tokens into text, watches for stop strings and for
+// a caller who has gone.
 //
 // Thread-safe: gRPC calls it from its own threads.
 #ifndef COTERIE_ROUTER_FRONTEND_SERVICE_H_
@@ -22,15 +23,21 @@ class GeneratorService final : public v1::Generator::Service {
     std::string expert_format;
   };
   // None of the pointers is owned; all outlive this.
-  GeneratorService(const ModelConfig* config, const Tokenizer* tokenizer, Engine* engine, WorkerSet* workers, RouterMetrics* metrics, Identity identity);
+  GeneratorService(const ModelConfig* config, const Tokenizer* tokenizer, Engine* engine,
+                   WorkerSet* workers, RouterMetrics* metrics, Identity identity);
 
-  grpc::Status Generate(grpc::ServerContext* context, const v1::GenerateRequest* request, grpc::ServerWriter<v1::GenerateReply>* writer) override;
-  grpc::Status GetStatus(grpc::ServerContext* context, const v1::GetStatusRequest* request, v1::RouterStatus* status) override;
+  grpc::Status Generate(grpc::ServerContext* context, const v1::GenerateRequest* request,
+                        grpc::ServerWriter<v1::GenerateReply>* writer) override;
+  grpc::Status GetStatus(grpc::ServerContext* context, const v1::GetStatusRequest* request,
+                         v1::RouterStatus* status) override;
 
  private:
-  absl::StatusOr<std::shared_ptr<TokenStream>> Submit(const grpc::ServerContext& context, const v1::GenerateRequest& request);
-  absl::Status Serve(grpc::ServerContext* context, const v1::GenerateRequest& request, grpc::ServerWriter<v1::GenerateReply>* writer);
-  absl::Status Stream(grpc::ServerContext* context, const v1::GenerateRequest& request, TokenStream* stream, grpc::ServerWriter<v1::GenerateReply>* writer);
+  absl::StatusOr<std::shared_ptr<TokenStream>> Submit(const grpc::ServerContext& context,
+                                                      const v1::GenerateRequest& request);
+  absl::Status Serve(grpc::ServerContext* context, const v1::GenerateRequest& request,
+                     grpc::ServerWriter<v1::GenerateReply>* writer);
+  absl::Status Stream(grpc::ServerContext* context, const v1::GenerateRequest& request,
+                      TokenStream* stream, grpc::ServerWriter<v1::GenerateReply>* writer);
 
   const ModelConfig* const config_;
   const Tokenizer* const tokenizer_;

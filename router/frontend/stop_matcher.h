@@ -1,8 +1,9 @@
-// StopMatcher: looks for stop strings in text that comes piece by piece, and holds back what may yet become one.
+// StopMatcher: looks for stop strings in text that comes piece by piece, and holds back what may
+// yet become one.
 //
 //   StopMatcher matcher({"\n\n", "END"});
-//   std::string out = matcher.Append("some text\n");   // "some text": the newline may be half of a stop
-//   if (matcher.stopped()) …                           // out ends before the stop string
+//   std::string out = matcher.Append("some text\n");   // "some text": the newline may be half of a
+//   stop if (matcher.stopped()) …                           // out ends before the stop string
 #ifndef COTERIE_ROUTER_FRONTEND_STOP_MATCHER_H_
 #define COTERIE_ROUTER_FRONTEND_STOP_MATCHER_H_
 

@@ -35,7 +35,8 @@ class BlockPool {
     // Slabs of 16 MiB are huge pages; a block larger than that is a slab.
     const int64_t count = std::max<int64_t>(1, (16 << 20) / block_bytes_);
     slabs_.emplace_back(static_cast<size_t>(count * block_bytes_));
-    for (int64_t i = count - 1; i >= 0; --i) free_.push_back(slabs_.back().data() + i * block_bytes_);
+    for (int64_t i = count - 1; i >= 0; --i)
+      free_.push_back(slabs_.back().data() + i * block_bytes_);
   }
 
   const int64_t block_bytes_;

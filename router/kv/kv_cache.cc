@@ -10,18 +10,20 @@ namespace {
 
 int64_t BlocksFor(int64_t num_tokens) { return (num_tokens + kKvBlockTokens - 1) / kKvBlockTokens; }
 
-// All layers of a type have one shape; a type that the model lacks gets blocks of one byte, never taken.
+// All layers of a type have one shape; a type that the model lacks gets blocks of one byte, never
+// taken.
 int64_t BlockBytes(const ModelConfig& config, bool global, KvType type) {
   for (int64_t layer = 0; layer < config.num_layers; ++layer) {
-    if (config.layer_is_global[static_cast<size_t>(layer)] == global) return Trunk::KvShapeOf(config, layer, type).block_bytes();
+    if (config.layer_is_global[static_cast<size_t>(layer)] == global)
+      return Trunk::KvShapeOf(config, layer, type).block_bytes();
   }
   return 1;
 }
 
 }  // namespace
 
-// A step writes up to prefill_chunk positions p … and then attends from p back to p - window + 1: that many blocks are in use at once,
-// one more where neither end falls on a border.
+// A step writes up to prefill_chunk positions p … and then attends from p back to p - window + 1:
+// that many blocks are in use at once, one more where neither end falls on a border.
 KvCache::KvCache(const ModelConfig* config, Options options)
     : config_(config),
       options_(options),
@@ -33,7 +35,8 @@ int64_t KvCache::BytesFor(int64_t num_tokens) const {
   int64_t bytes = 0;
   for (int64_t layer = 0; layer < config_->num_layers; ++layer) {
     const int64_t blocks = BlocksFor(num_tokens);
-    bytes += IsGlobal(layer) ? blocks * global_.block_bytes() : std::min(blocks, ring_blocks_) * sliding_.block_bytes();
+    bytes += IsGlobal(layer) ? blocks * global_.block_bytes()
+                             : std::min(blocks, ring_blocks_) * sliding_.block_bytes();
   }
   return bytes;
 }
@@ -46,7 +49,10 @@ std::unique_ptr<KvCache::Sequence> KvCache::Reserve(int64_t max_tokens) {
 }
 
 KvCache::Sequence::Sequence(KvCache* cache, int64_t max_tokens, int64_t reserved_bytes)
-    : cache_(cache), max_tokens_(max_tokens), reserved_bytes_(reserved_bytes), blocks_(static_cast<size_t>(cache->config_->num_layers)) {}
+    : cache_(cache),
+      max_tokens_(max_tokens),
+      reserved_bytes_(reserved_bytes),
+      blocks_(static_cast<size_t>(cache->config_->num_layers)) {}
 
 void KvCache::Sequence::Grow(int64_t num_tokens) {
   CHECK_LE(num_tokens, max_tokens_);
@@ -54,7 +60,8 @@ void KvCache::Sequence::Grow(int64_t num_tokens) {
     for (int64_t layer = 0; layer < cache_->config_->num_layers; ++layer) {
       std::vector<std::byte*>& blocks = blocks_[static_cast<size_t>(layer)];
       const bool reuse = !cache_->IsGlobal(layer) && num_blocks_ >= cache_->ring_blocks_;
-      blocks.push_back(reuse ? blocks[static_cast<size_t>(num_blocks_ - cache_->ring_blocks_)] : cache_->PoolOf(layer).Take());
+      blocks.push_back(reuse ? blocks[static_cast<size_t>(num_blocks_ - cache_->ring_blocks_)]
+                             : cache_->PoolOf(layer).Take());
     }
   }
 }

@@ -1,7 +1,9 @@
-// KvCache: the keys and values of the sequences in this router, in blocks of 64 tokens. Global layers keep every position; sliding layers
-// reuse a ring of blocks that spans the window and one prefill chunk, so a sequence's sliding memory does not grow.
+// KvCache: the keys and values of the sequences in this router, in blocks of 64 tokens. Global
+// layers keep every position; sliding layers reuse a ring of blocks that spans the window and one
+// prefill chunk, so a sequence's sliding memory does not grow.
 //
-// Memory is promised before a sequence starts: Reserve takes the worst case, so that nothing fails midway.
+// Memory is promised before a sequence starts: Reserve takes the worst case, so that nothing fails
+// midway.
 //
 // Thread rule: owned by the engine's thread.
 #ifndef COTERIE_ROUTER_KV_KV_CACHE_H_
@@ -21,7 +23,7 @@ class KvCache {
  public:
   struct Options {
     KvType type = KvType::kBF16;
-    int64_t prefill_chunk = 512;         // the most rows of one sequence in a step
+    int64_t prefill_chunk = 512;  // the most rows of one sequence in a step
     int64_t budget_bytes = 2LL << 30;
   };
 
@@ -44,7 +46,8 @@ class KvCache {
     const int64_t max_tokens_;
     const int64_t reserved_bytes_;
     int64_t num_blocks_ = 0;
-    std::vector<std::vector<std::byte*>> blocks_;  // [layer][position / 64]; a sliding layer's repeat after ring_blocks
+    std::vector<std::vector<std::byte*>>
+        blocks_;  // [layer][position / 64]; a sliding layer's repeat after ring_blocks
   };
 
   // config: not owned, outlives this.
@@ -57,10 +60,15 @@ class KvCache {
 
   const Options& options() const { return options_; }
   int64_t reserved_bytes() const { return reserved_bytes_; }
-  int64_t used_bytes() const { return sliding_.num_used() * sliding_.block_bytes() + global_.num_used() * global_.block_bytes(); }
+  int64_t used_bytes() const {
+    return sliding_.num_used() * sliding_.block_bytes() +
+           global_.num_used() * global_.block_bytes();
+  }
 
  private:
-  bool IsGlobal(int64_t layer) const { return config_->layer_is_global[static_cast<size_t>(layer)]; }
+  bool IsGlobal(int64_t layer) const {
+    return config_->layer_is_global[static_cast<size_t>(layer)];
+  }
   BlockPool& PoolOf(int64_t layer) { return IsGlobal(layer) ? global_ : sliding_; }
 
   const ModelConfig* const config_;

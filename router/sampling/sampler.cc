@@ -11,9 +11,12 @@ namespace {
 using Candidate = std::pair<float, int32_t>;
 
 // Higher logit first; on a tie the lower id.
-bool Better(const Candidate& a, const Candidate& b) { return a.first > b.first || (a.first == b.first && a.second < b.second); }
+bool Better(const Candidate& a, const Candidate& b) {
+  return a.first > b.first || (a.first == b.first && a.second < b.second);
+}
 
-// SplitMix64 (Steele, Lea, Flood 2014) as a counter-based generator: uniform in [0, 1) from 53 bits.
+// SplitMix64 (Steele, Lea, Flood 2014) as a counter-based generator: uniform in [0, 1) from 53
+// bits.
 double Uniform(uint64_t seed, uint64_t counter) {
   uint64_t z = seed * 0xd1342543de82ef95ULL + (counter + 1) * 0x9e3779b97f4a7c15ULL;
   for (int round = 0; round < 2; ++round) {
@@ -28,9 +31,12 @@ double Uniform(uint64_t seed, uint64_t counter) {
 
 absl::Status SamplingParams::Validate() const {
   if (!std::isfinite(temperature) || temperature < 0 || temperature > 10) {
-    return absl::InvalidArgumentError(absl::StrCat("sampling.temperature is ", temperature, ", expected 0 to 10"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("sampling.temperature is ", temperature, ", expected 0 to 10"));
   }
-  if (!std::isfinite(top_p) || top_p <= 0 || top_p > 1) return absl::InvalidArgumentError(absl::StrCat("sampling.top_p is ", top_p, ", expected above 0, up to 1"));
+  if (!std::isfinite(top_p) || top_p <= 0 || top_p > 1)
+    return absl::InvalidArgumentError(
+        absl::StrCat("sampling.top_p is ", top_p, ", expected above 0, up to 1"));
   return absl::OkStatus();
 }
 
@@ -41,13 +47,17 @@ absl::StatusOr<int32_t> Sampler::Sample(std::span<const float> logits) {
     finite &= std::isfinite(logits[id]);
     if (logits[id] > best.first) best = {logits[id], static_cast<int32_t>(id)};
   }
-  if (!finite) return absl::InternalError("a logit is NaN or infinite: the model's weights or activations are out of range");
+  if (!finite)
+    return absl::InternalError(
+        "a logit is NaN or infinite: the model's weights or activations are out of range");
   if (params_.temperature == 0) return best.second;
 
   candidates_.resize(logits.size());
-  for (size_t id = 0; id < logits.size(); ++id) candidates_[id] = {logits[id], static_cast<int32_t>(id)};
+  for (size_t id = 0; id < logits.size(); ++id)
+    candidates_[id] = {logits[id], static_cast<int32_t>(id)};
   if (params_.top_k > 0 && params_.top_k < static_cast<int64_t>(candidates_.size())) {
-    std::nth_element(candidates_.begin(), candidates_.begin() + (params_.top_k - 1), candidates_.end(), Better);
+    std::nth_element(candidates_.begin(), candidates_.begin() + (params_.top_k - 1),
+                     candidates_.end(), Better);
     candidates_.resize(static_cast<size_t>(params_.top_k));
   }
   std::sort(candidates_.begin(), candidates_.end(), Better);
@@ -59,7 +69,9 @@ absl::StatusOr<int32_t> Sampler::Sample(std::span<const float> logits) {
   size_t count = candidates_.size();
   if (params_.top_p < 1) {
     double mass = 0;
-    for (count = 0; count < candidates_.size() && mass < static_cast<double>(params_.top_p) * total; ++count) mass += static_cast<double>(candidates_[count].first);
+    for (count = 0; count < candidates_.size() && mass < static_cast<double>(params_.top_p) * total;
+         ++count)
+      mass += static_cast<double>(candidates_[count].first);
     total = mass;
   }
   const double target = Uniform(params_.seed, num_draws_++) * total;
@@ -77,13 +89,18 @@ TokenLogprobs ComputeLogprobs(std::span<const float> logits, int32_t token, int6
   for (float logit : logits) total += std::exp(static_cast<double>(logit - highest));
   const double offset = static_cast<double>(highest) + std::log(total);
   TokenLogprobs result;
-  result.chosen = static_cast<float>(static_cast<double>(logits[static_cast<size_t>(token)]) - offset);
+  result.chosen =
+      static_cast<float>(static_cast<double>(logits[static_cast<size_t>(token)]) - offset);
   std::vector<Candidate> candidates(logits.size());
-  for (size_t id = 0; id < logits.size(); ++id) candidates[id] = {logits[id], static_cast<int32_t>(id)};
-  const auto count = std::min<std::ptrdiff_t>(num_top, static_cast<std::ptrdiff_t>(candidates.size()));
+  for (size_t id = 0; id < logits.size(); ++id)
+    candidates[id] = {logits[id], static_cast<int32_t>(id)};
+  const auto count =
+      std::min<std::ptrdiff_t>(num_top, static_cast<std::ptrdiff_t>(candidates.size()));
   std::partial_sort(candidates.begin(), candidates.begin() + count, candidates.end(), Better);
   for (std::ptrdiff_t i = 0; i < count; ++i) {
-    result.top.emplace_back(candidates[static_cast<size_t>(i)].second, static_cast<float>(static_cast<double>(candidates[static_cast<size_t>(i)].first) - offset));
+    result.top.emplace_back(
+        candidates[static_cast<size_t>(i)].second,
+        static_cast<float>(static_cast<double>(candidates[static_cast<size_t>(i)].first) - offset));
   }
   return result;
 }

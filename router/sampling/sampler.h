@@ -1,7 +1,8 @@
-// Sampler: logits → the next token of one sequence. The n-th draw of a sequence depends on its seed and n alone, so the same seed and prompt give
-// the same tokens whatever else is in the batch.
+// Sampler: logits → the next token of one sequence. The n-th draw of a sequence depends on its seed
+// and n alone, so the same seed and prompt give the same tokens whatever else is in the batch.
 //
-// Order: top_k, then softmax at the temperature, then top_p, then the draw. Greedy is the highest logit, the lowest id on a tie.
+// Order: top_k, then softmax at the temperature, then top_p, then the draw. Greedy is the highest
+// logit, the lowest id on a tie.
 #ifndef COTERIE_ROUTER_SAMPLING_SAMPLER_H_
 #define COTERIE_ROUTER_SAMPLING_SAMPLER_H_
 
@@ -29,7 +30,8 @@ class Sampler {
  public:
   explicit Sampler(SamplingParams params) : params_(params) {}
 
-  // Internal when a logit is NaN or infinite: weights or activations overflowed, and any token would be garbage.
+  // Internal when a logit is NaN or infinite: weights or activations overflowed, and any token
+  // would be garbage.
   absl::StatusOr<int32_t> Sample(std::span<const float> logits);
 
  private:

@@ -1,4 +1,5 @@
-// Attention over cached blocks against doubles, at positions around window and block borders, and bodies against each other.
+// Attention over cached blocks against doubles, at positions around window and block borders, and
+// bodies against each other.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -45,36 +46,43 @@ class AttentionTest : public testing::TestWithParam<Case> {
     return values;
   }
 
-  std::vector<float> Attend(std::vector<float> query, std::vector<float> value_query, const std::vector<int64_t>& positions) {
+  std::vector<float> Attend(std::vector<float> query, std::vector<float> value_query,
+                            const std::vector<int64_t>& positions) {
     const Case& c = GetParam();
     const auto rows = static_cast<int64_t>(positions.size());
     std::vector<float> out(static_cast<size_t>(rows * c.num_heads * c.value_dim));
     const std::vector<KvView> views(positions.size(), KvView{blocks_.data(), 0});
     Parallel pool(2);
-    Attention({.shape = shape_,
-               .num_heads = c.num_heads,
-               .window = c.window,
-               .query = Tensor(query.data(), {rows, c.num_heads * c.key_dim}),
-               .value_query = c.folded ? Tensor(value_query.data(), {rows, c.num_heads * c.value_dim}) : Tensor(),
-               .positions = positions,
-               .views = views,
-               .out = Tensor(out.data(), {rows, c.num_heads * c.value_dim})},
-              pool);
+    Attention(
+        {.shape = shape_,
+         .num_heads = c.num_heads,
+         .window = c.window,
+         .query = Tensor(query.data(), {rows, c.num_heads * c.key_dim}),
+         .value_query =
+             c.folded ? Tensor(value_query.data(), {rows, c.num_heads * c.value_dim}) : Tensor(),
+         .positions = positions,
+         .views = views,
+         .out = Tensor(out.data(), {rows, c.num_heads * c.value_dim})},
+        pool);
     return out;
   }
 
   // One head of one row, in double.
-  std::vector<double> Expected(const float* query, const float* value_query, int64_t head, int64_t position) const {
+  std::vector<double> Expected(const float* query, const float* value_query, int64_t head,
+                               int64_t position) const {
     const Case& c = GetParam();
-    const int64_t kv = head / (c.num_heads / c.num_kv_heads), first = c.window > 0 ? std::max<int64_t>(0, position - c.window + 1) : 0;
+    const int64_t kv = head / (c.num_heads / c.num_kv_heads),
+                  first = c.window > 0 ? std::max<int64_t>(0, position - c.window + 1) : 0;
     std::vector<double> out(static_cast<size_t>(c.value_dim), 0.0);
     double total = 0;
     for (int64_t j = first; j <= position; ++j) {
       const float* key = keys_[static_cast<size_t>(j)].data() + kv * c.key_dim;
       const float* value = values_[static_cast<size_t>(j)].data() + kv * c.value_dim;
       double score = 0;
-      for (int64_t i = 0; i < c.key_dim; ++i) score += static_cast<double>(query[head * c.key_dim + i]) * key[i];
-      for (int64_t i = 0; c.folded && i < c.value_dim; ++i) score += static_cast<double>(value_query[head * c.value_dim + i]) * value[i];
+      for (int64_t i = 0; i < c.key_dim; ++i)
+        score += static_cast<double>(query[head * c.key_dim + i]) * key[i];
+      for (int64_t i = 0; c.folded && i < c.value_dim; ++i)
+        score += static_cast<double>(value_query[head * c.value_dim + i]) * value[i];
       const double weight = std::exp(score);
       total += weight;
       for (int64_t i = 0; i < c.value_dim; ++i) out[static_cast<size_t>(i)] += weight * value[i];
@@ -94,7 +102,8 @@ TEST_P(AttentionTest, EqualsDoublesAroundBordersInEveryBody) {
   const Case& c = GetParam();
   const std::vector<int64_t> positions = {0, 1, 7, 8, 9, 63, 64, 65, 127, 128, 199};
   const auto rows = static_cast<int64_t>(positions.size());
-  const std::vector<float> query = Values(rows * c.num_heads * c.key_dim), value_query = Values(rows * c.num_heads * c.value_dim);
+  const std::vector<float> query = Values(rows * c.num_heads * c.key_dim),
+                           value_query = Values(rows * c.num_heads * c.value_dim);
   SetIsa(Isa::kPortable);
   const std::vector<float> out = Attend(query, value_query, positions);
   for (Isa isa : SupportedIsas()) {
@@ -105,17 +114,24 @@ TEST_P(AttentionTest, EqualsDoublesAroundBordersInEveryBody) {
     const auto row = static_cast<int64_t>(t);
     for (int64_t head = 0; head < c.num_heads; ++head) {
       const std::vector<double> expected =
-          Expected(query.data() + row * c.num_heads * c.key_dim, value_query.data() + row * c.num_heads * c.value_dim, head, positions[t]);
+          Expected(query.data() + row * c.num_heads * c.key_dim,
+                   value_query.data() + row * c.num_heads * c.value_dim, head, positions[t]);
       for (int64_t i = 0; i < c.value_dim; ++i) {
-        ASSERT_NEAR(out[static_cast<size_t>((row * c.num_heads + head) * c.value_dim + i)], expected[static_cast<size_t>(i)], 2e-5) << "position " << positions[t] << ", head " << head;
+        ASSERT_NEAR(out[static_cast<size_t>((row * c.num_heads + head) * c.value_dim + i)],
+                    expected[static_cast<size_t>(i)], 2e-5)
+            << "position " << positions[t] << ", head " << head;
       }
     }
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, AttentionTest,
-                         testing::Values(Case{KvType::kF32, 4, 2, 32, 32, 8, false}, Case{KvType::kBF16, 4, 2, 32, 32, 64, false}, Case{KvType::kF32, 4, 1, 16, 64, 0, true},
-                                         Case{KvType::kBF16, 16, 2, 128, 512, 0, true}, Case{KvType::kBF16, 3, 1, 24, 16, 65, false}, Case{KvType::kF32, 1, 1, 16, 16, 1, false}));
+                         testing::Values(Case{KvType::kF32, 4, 2, 32, 32, 8, false},
+                                         Case{KvType::kBF16, 4, 2, 32, 32, 64, false},
+                                         Case{KvType::kF32, 4, 1, 16, 64, 0, true},
+                                         Case{KvType::kBF16, 16, 2, 128, 512, 0, true},
+                                         Case{KvType::kBF16, 3, 1, 24, 16, 65, false},
+                                         Case{KvType::kF32, 1, 1, 16, 16, 1, false}));
 
 }  // namespace
 }  // namespace coterie

@@ -19,13 +19,16 @@ TEST(ParallelTest, EveryTaskRunsOnceWhateverTheThreads) {
   }
 }
 
-// Many short regions in a row: threads that sleep, spin and wake must all see what the owner wrote before the region.
+// Many short regions in a row: threads that sleep, spin and wake must all see what the owner wrote
+// before the region.
 TEST(ParallelTest, RegionsSeeWhatWasWrittenBeforeThem) {
   Parallel pool(3, /*spin_us=*/2);
   std::vector<int64_t> in(64), out(64);
   for (int64_t round = 0; round < 3000; ++round) {
     std::iota(in.begin(), in.end(), round);
-    pool.For(64, [&](int64_t task) { out[static_cast<size_t>(task)] = in[static_cast<size_t>(task)] * 2; });
+    pool.For(64, [&](int64_t task) {
+      out[static_cast<size_t>(task)] = in[static_cast<size_t>(task)] * 2;
+    });
     for (int64_t i = 0; i < 64; ++i) ASSERT_EQ(out[static_cast<size_t>(i)], 2 * (round + i));
   }
 }

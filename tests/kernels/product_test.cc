@@ -1,5 +1,5 @@
-// Matrix products: every format against doubles over the dequantised operands, and every body, thread count, tile and batch against each other, bit
-// for bit, over awkward sizes.
+// Matrix products: every format against doubles over the dequantised operands, and every body,
+// thread count, tile and batch against each other, bit for bit, over awkward sizes.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -30,15 +30,18 @@ std::vector<float> RandomValues(size_t count, int seed) {
 // Random bytes in a file's layout, with sane scales.
 std::vector<std::byte> RandomWeights(const Case& c, int seed) {
   std::mt19937 rng(static_cast<uint32_t>(seed));
-  std::vector<std::byte> bytes(static_cast<size_t>(c.num_outputs * RowBytes(c.format, c.num_inputs)));
+  std::vector<std::byte> bytes(
+      static_cast<size_t>(c.num_outputs * RowBytes(c.format, c.num_inputs)));
   const auto step = static_cast<size_t>(LayoutOf(c.format).block_bytes);
   for (size_t at = 0; at < bytes.size(); at += step) {
     for (size_t i = 0; i < step; ++i) bytes[at + i] = static_cast<std::byte>(rng());
     const float value = static_cast<float>(static_cast<int>(rng() % 2001) - 1000) / 1000.0f;
-    const uint16_t half = F32ToF16(value * 0.01f), plain16 = c.format == DType::kF16 ? F32ToF16(value) : F32ToBF16(value);
+    const uint16_t half = F32ToF16(value * 0.01f),
+                   plain16 = c.format == DType::kF16 ? F32ToF16(value) : F32ToBF16(value);
     if (c.format == DType::kF32) std::memcpy(&bytes[at], &value, 4);
     if (c.format == DType::kF16 || c.format == DType::kBF16) std::memcpy(&bytes[at], &plain16, 2);
-    if (IsQuantised(c.format)) std::memcpy(&bytes[at + (c.format == DType::kQ6_K ? 208 : 0)], &half, 2);
+    if (IsQuantised(c.format))
+      std::memcpy(&bytes[at + (c.format == DType::kQ6_K ? 208 : 0)], &half, 2);
   }
   return bytes;
 }
@@ -69,7 +72,8 @@ TEST_P(ProductTest, EqualsDoublesWithinTheRoundingOfItsSums) {
   const Case c = GetParam();
   const std::vector<float> x = RandomValues(static_cast<size_t>(3 * c.num_inputs), 2);
   const std::vector<float> out = Multiply(x, pool_);
-  std::vector<std::byte> encoded(static_cast<size_t>(EncodedRowBytes(weights_.row_format(), c.num_inputs)));
+  std::vector<std::byte> encoded(
+      static_cast<size_t>(EncodedRowBytes(weights_.row_format(), c.num_inputs)));
   std::vector<float> row(static_cast<size_t>(c.num_inputs)), w(row.size());
   for (int64_t t = 0; t < 3; ++t) {
     EncodeRow(weights_.row_format(), x.data() + t * c.num_inputs, c.num_inputs, encoded.data());
@@ -82,8 +86,10 @@ TEST_P(ProductTest, EqualsDoublesWithinTheRoundingOfItsSums) {
         magnitude += std::fabs(static_cast<double>(row[k]) * static_cast<double>(w[k]));
       }
       // Half an ulp of the running sum at every step, in order.
-      const double bound = magnitude * 0x1p-23 * std::sqrt(static_cast<double>(c.num_inputs)) + 1e-6;
-      ASSERT_NEAR(out[static_cast<size_t>(t * c.num_outputs + o)], sum, bound) << "row " << t << ", output " << o;
+      const double bound =
+          magnitude * 0x1p-23 * std::sqrt(static_cast<double>(c.num_inputs)) + 1e-6;
+      ASSERT_NEAR(out[static_cast<size_t>(t * c.num_outputs + o)], sum, bound)
+          << "row " << t << ", output " << o;
     }
   }
 }
@@ -101,19 +107,27 @@ TEST_P(ProductTest, EveryBodyAndThreadCountGivesTheSameBits) {
 }
 
 TEST_P(ProductTest, ARowDoesNotDependOnTheOthers) {
-  const auto num_inputs = static_cast<size_t>(GetParam().num_inputs), num_outputs = static_cast<size_t>(GetParam().num_outputs);
+  const auto num_inputs = static_cast<size_t>(GetParam().num_inputs),
+             num_outputs = static_cast<size_t>(GetParam().num_outputs);
   const std::vector<float> x = RandomValues(13 * num_inputs, 4);
   const std::vector<float> together = Multiply(x, pool_);
   for (size_t t = 0; t < 13; ++t) {
-    const auto at = static_cast<std::ptrdiff_t>(t * num_inputs), out_at = static_cast<std::ptrdiff_t>(t * num_outputs);
-    const std::vector<float> alone = Multiply(std::vector<float>(x.begin() + at, x.begin() + at + GetParam().num_inputs), pool_);
-    EXPECT_EQ(alone, std::vector<float>(together.begin() + out_at, together.begin() + out_at + GetParam().num_outputs)) << "row " << t;
+    const auto at = static_cast<std::ptrdiff_t>(t * num_inputs),
+               out_at = static_cast<std::ptrdiff_t>(t * num_outputs);
+    const std::vector<float> alone =
+        Multiply(std::vector<float>(x.begin() + at, x.begin() + at + GetParam().num_inputs), pool_);
+    EXPECT_EQ(alone, std::vector<float>(together.begin() + out_at,
+                                        together.begin() + out_at + GetParam().num_outputs))
+        << "row " << t;
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, ProductTest,
-                         testing::Values(Case{DType::kF32, 1, 1}, Case{DType::kF32, 67, 33}, Case{DType::kF16, 40, 17}, Case{DType::kBF16, 96, 144}, Case{DType::kQ8_0, 32, 16},
-                                         Case{DType::kQ8_0, 704, 40}, Case{DType::kQ4_0, 32, 1}, Case{DType::kQ4_0, 704, 150}, Case{DType::kQ6_K, 256, 31}, Case{DType::kQ6_K, 768, 16}));
+                         testing::Values(Case{DType::kF32, 1, 1}, Case{DType::kF32, 67, 33},
+                                         Case{DType::kF16, 40, 17}, Case{DType::kBF16, 96, 144},
+                                         Case{DType::kQ8_0, 32, 16}, Case{DType::kQ8_0, 704, 40},
+                                         Case{DType::kQ4_0, 32, 1}, Case{DType::kQ4_0, 704, 150},
+                                         Case{DType::kQ6_K, 256, 31}, Case{DType::kQ6_K, 768, 16}));
 
 TEST(ProductExtremesTest, LargestQuantisedValuesDoNotOverflow) {
   // q8_0 weights of -128 against activations of ±127: the AVX2 body must not saturate in 16 bits.
@@ -121,7 +135,8 @@ TEST(ProductExtremesTest, LargestQuantisedValuesDoNotOverflow) {
   std::vector<std::byte> bytes(16 * 34, static_cast<std::byte>(0x80));
   const uint16_t one = F32ToF16(1.0f);
   for (size_t at = 0; at < bytes.size(); at += 34) std::memcpy(&bytes[at], &one, 2);
-  const PackedMatrix weights = *PackedMatrix::Pack({DType::kQ8_0, 16, 32, bytes}, DType::kQ8_0, pool);
+  const PackedMatrix weights =
+      *PackedMatrix::Pack({DType::kQ8_0, 16, 32, bytes}, DType::kQ8_0, pool);
   std::vector<float> x(32, -127.0f), out(16);
   EncodedRows encoded;
   encoded.Encode(RowFormat::kInt8, Tensor(x.data(), {1, 32}));
@@ -136,7 +151,8 @@ TEST(PackTest, NamesTheRowOfAWeightThatIsNotANumber) {
   Parallel pool(1);
   std::vector<float> values(20 * 8, 1.0f);
   values[13 * 8 + 5] = std::nanf("");
-  const auto packed = PackedMatrix::Pack({DType::kF32, 20, 8, std::as_bytes(std::span(values))}, DType::kF32, pool);
+  const auto packed =
+      PackedMatrix::Pack({DType::kF32, 20, 8, std::as_bytes(std::span(values))}, DType::kF32, pool);
   ASSERT_FALSE(packed.ok());
   EXPECT_NE(packed.status().message().find("row 13"), std::string::npos) << packed.status();
 }
@@ -144,17 +160,22 @@ TEST(PackTest, NamesTheRowOfAWeightThatIsNotANumber) {
 TEST(PackTest, RefusesRowsThatAreNotWholeBlocks) {
   Parallel pool(1);
   std::vector<float> values(40, 1.0f);
-  EXPECT_FALSE(PackedMatrix::Pack({DType::kF32, 1, 40, std::as_bytes(std::span(values))}, DType::kQ4_0, pool).ok());
+  EXPECT_FALSE(
+      PackedMatrix::Pack({DType::kF32, 1, 40, std::as_bytes(std::span(values))}, DType::kQ4_0, pool)
+          .ok());
 }
 
 TEST(PackTest, QuantisedRowsComeBackWithinHalfAStep) {
   const std::vector<float> x = RandomValues(64, 9);
   for (DType format : {DType::kQ8_0, DType::kQ4_0}) {
     Parallel pool(1);
-    const PackedMatrix packed = *PackedMatrix::Pack({DType::kF32, 1, 64, std::as_bytes(std::span(x))}, format, pool);
+    const PackedMatrix packed =
+        *PackedMatrix::Pack({DType::kF32, 1, 64, std::as_bytes(std::span(x))}, format, pool);
     std::vector<float> back(64);
     packed.UnpackRow(0, back.data());
-    for (size_t i = 0; i < 64; ++i) EXPECT_NEAR(back[i], x[i], format == DType::kQ8_0 ? 2.0f / 127 : 2.0f / 7) << DTypeName(format);
+    for (size_t i = 0; i < 64; ++i)
+      EXPECT_NEAR(back[i], x[i], format == DType::kQ8_0 ? 2.0f / 127 : 2.0f / 7)
+          << DTypeName(format);
   }
 }
 

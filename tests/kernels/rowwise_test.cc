@@ -28,7 +28,8 @@ void ExpectSameBits(const std::function<std::vector<float>()>& operation) {
   for (Isa isa : SupportedIsas()) {
     SetIsa(isa);
     const std::vector<float> found = operation();
-    EXPECT_EQ(std::memcmp(found.data(), expected.data(), found.size() * sizeof(float)), 0) << IsaName(isa);
+    EXPECT_EQ(std::memcmp(found.data(), expected.data(), found.size() * sizeof(float)), 0)
+        << IsaName(isa);
   }
 }
 
@@ -36,14 +37,16 @@ constexpr int64_t kSizes[] = {1, 15, 16, 17, 96, 352};
 
 TEST(RowwiseTest, RmsNormIsTheFormula) {
   for (int64_t n : kSizes) {
-    std::vector<float> x = RandomValues(static_cast<size_t>(n), 1), w = RandomValues(static_cast<size_t>(n), 2), out(x.size());
+    std::vector<float> x = RandomValues(static_cast<size_t>(n), 1),
+                       w = RandomValues(static_cast<size_t>(n), 2), out(x.size());
     ExpectSameBits([&] {
       RmsNorm(Tensor(x.data(), {1, n}), w, 1e-6f, Tensor(out.data(), {1, n}));
       return out;
     });
     double squares = 0;
     for (float v : x) squares += static_cast<double>(v) * v;
-    for (size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(out[i], x[i] / std::sqrt(squares / static_cast<double>(n) + 1e-6) * w[i], 2e-6);
+    for (size_t i = 0; i < x.size(); ++i)
+      EXPECT_NEAR(out[i], x[i] / std::sqrt(squares / static_cast<double>(n) + 1e-6) * w[i], 2e-6);
   }
 }
 
@@ -60,9 +63,12 @@ TEST(RowwiseTest, GatedGeluIsTheTanhForm) {
   });
   double worst_erf = 0;
   for (size_t i = 0; i < x.size(); ++i) {
-    const double u = x[i], tanh_form = 0.5 * u * (1 + std::tanh(std::sqrt(2 / M_PI) * (u + 0.044715 * u * u * u)));
+    const double u = x[i],
+                 tanh_form =
+                     0.5 * u * (1 + std::tanh(std::sqrt(2 / M_PI) * (u + 0.044715 * u * u * u)));
     EXPECT_NEAR(out[i], tanh_form, 1e-6 * std::max(1.0, std::fabs(u))) << u;
-    worst_erf = std::max(worst_erf, std::fabs(out[i] - 0.5 * u * (1 + std::erf(u / std::sqrt(2.0)))));
+    worst_erf =
+        std::max(worst_erf, std::fabs(out[i] - 0.5 * u * (1 + std::erf(u / std::sqrt(2.0)))));
   }
   EXPECT_GT(worst_erf, 1e-4);
 }
@@ -105,7 +111,9 @@ TEST(RowwiseTest, CombineAddsInRankOrder) {
     CombineExperts(Tensor(rows.data(), {4, 35}), weights, 2, Tensor(out.data(), {2, 35}));
     return out;
   });
-  for (size_t i = 0; i < 35; ++i) EXPECT_EQ(out[35 + i], std::fma(-0.3f, rows[3 * 35 + i], std::fma(1.5f, rows[2 * 35 + i], 0.0f)));
+  for (size_t i = 0; i < 35; ++i)
+    EXPECT_EQ(out[35 + i],
+              std::fma(-0.3f, rows[3 * 35 + i], std::fma(1.5f, rows[2 * 35 + i], 0.0f)));
 }
 
 TEST(GateTest, RanksByLogitAndTakesTheLowerExpertOnATie) {
@@ -136,7 +144,8 @@ TEST(RowsTest, Int8RowsRoundToNearestAndRefuseWhatIsNotFinite) {
     for (Isa isa : SupportedIsas()) {
       SetIsa(isa);
       EncodeRow(RowFormat::kInt8, x.data(), 64, row.data());
-      EXPECT_FALSE(EncodedRowIsFinite(RowFormat::kInt8, row.data(), 64)) << bad << " " << IsaName(isa);
+      EXPECT_FALSE(EncodedRowIsFinite(RowFormat::kInt8, row.data(), 64))
+          << bad << " " << IsaName(isa);
     }
   }
 }

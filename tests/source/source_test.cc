@@ -46,7 +46,9 @@ const std::map<std::string, std::set<std::string>>& Arrows() {
       {"proto", {}},
       {"model", {"kernels"}},
       {"expert_worker", {"kernels", "model", "ops/process", "proto"}},
-      {"router", {"expert_worker/channel", "kernels", "model", "ops/process", "proto"}},
+      {"router",
+       {"expert_worker/channel", "expert_worker:expert_host", "expert_worker:shard", "kernels",
+        "model", "ops/process", "proto"}},
       {"ops", {"kernels:check", "kernels:status_macros"}},
       {"tools", {}},
   };

@@ -22,7 +22,8 @@ std::vector<std::string> Lines(const std::string& name) {
 
 std::vector<Golden> ReadGoldens() {
   std::vector<Golden> goldens;
-  const std::vector<std::string> prompts = Lines("prompts.txt"), deviations = Lines("deviation.txt"), greedy = Lines("greedy.txt");
+  const std::vector<std::string> prompts = Lines("prompts.txt"),
+                                 deviations = Lines("deviation.txt"), greedy = Lines("greedy.txt");
   std::ifstream logits(kFolder + "logits.f32", std::ios::binary);
   for (size_t i = 0; i < prompts.size(); ++i) {
     Golden golden;
@@ -35,7 +36,8 @@ std::vector<Golden> ReadGoldens() {
     }
     golden.bf16_deviation = std::stod(deviations[i]);
     golden.logits.resize(golden.prompt.size() * kTinyVocab);
-    logits.read(reinterpret_cast<char*>(golden.logits.data()), static_cast<std::streamsize>(golden.logits.size() * sizeof(float)));
+    logits.read(reinterpret_cast<char*>(golden.logits.data()),
+                static_cast<std::streamsize>(golden.logits.size() * sizeof(float)));
     CHECK(logits.good());
     goldens.push_back(std::move(golden));
   }

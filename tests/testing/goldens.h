@@ -13,10 +13,10 @@ inline constexpr int64_t kTinyVocab = 304;
 
 struct Golden {
   std::vector<int32_t> prompt;
-  std::vector<float> logits;     // [prompt, kTinyVocab]
-  double bf16_deviation = 0;     // of transformers' own bf16, as a share of the largest logit
-  std::vector<int32_t> greedy;   // 24 tokens
-  std::vector<double> gaps;      // between each one's logit and the runner-up's
+  std::vector<float> logits;    // [prompt, kTinyVocab]
+  double bf16_deviation = 0;    // of transformers' own bf16, as a share of the largest logit
+  std::vector<int32_t> greedy;  // 24 tokens
+  std::vector<double> gaps;     // between each one's logit and the runner-up's
 };
 
 struct GoldenRoute {

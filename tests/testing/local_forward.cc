@@ -7,19 +7,28 @@
 namespace coterie {
 
 LocalForward::LocalForward(Options options) {
-  absl::StatusOr<std::unique_ptr<RouterStack>> stack = RouterStack::Create(
-      {.model = options.model, .load = options.load, .workers = options.workers, .kv_type = options.kv_type, .num_threads = options.num_threads, .kv_bytes = 64 << 20}, registry_);
+  absl::StatusOr<std::unique_ptr<RouterStack>> stack =
+      RouterStack::Create({.model = options.model,
+                           .load = options.load,
+                           .workers = options.workers,
+                           .kv_type = options.kv_type,
+                           .num_threads = options.num_threads,
+                           .kv_bytes = 64 << 20},
+                          registry_);
   CHECK(stack.ok()) << stack.status().ToString();
   stack_ = *std::move(stack);
 }
 
-std::vector<float> LocalForward::RunChunk(KvCache::Sequence& kv, std::span<const int32_t> tokens, int64_t begin, int64_t end) {
+std::vector<float> LocalForward::RunChunk(KvCache::Sequence& kv, std::span<const int32_t> tokens,
+                                          int64_t begin, int64_t end) {
   kv.Grow(end);
   std::vector<StepRow> rows;
-  for (int64_t position = begin; position < end; ++position) rows.push_back({tokens[static_cast<size_t>(position)], position, &kv, true});
+  for (int64_t position = begin; position < end; ++position)
+    rows.push_back({tokens[static_cast<size_t>(position)], position, &kv, true});
   const absl::StatusOr<Tensor> logits = stack_->step().Run(rows, [] { return false; });
   CHECK(logits.ok()) << logits.status().ToString();
-  return std::vector<float>(logits->data(), logits->data() + logits->num_rows() * logits->row_size());
+  return std::vector<float>(logits->data(),
+                            logits->data() + logits->num_rows() * logits->row_size());
 }
 
 std::vector<float> LocalForward::Logits(std::span<const int32_t> tokens, int64_t chunk) {

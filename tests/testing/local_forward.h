@@ -1,4 +1,5 @@
-// LocalForward: the whole model in this process, through the same steps as the router's engine, one sequence at a time.
+// LocalForward: the whole model in this process, through the same steps as the router's engine, one
+// sequence at a time.
 #ifndef COTERIE_TESTS_TESTING_LOCAL_FORWARD_H_
 #define COTERIE_TESTS_TESTING_LOCAL_FORWARD_H_
 
@@ -32,7 +33,8 @@ class LocalForward {
   RouterStack& stack() { return *stack_; }
 
  private:
-  std::vector<float> RunChunk(KvCache::Sequence& kv, std::span<const int32_t> tokens, int64_t begin, int64_t end);
+  std::vector<float> RunChunk(KvCache::Sequence& kv, std::span<const int32_t> tokens, int64_t begin,
+                              int64_t end);
 
   prometheus::Registry registry_;
   std::unique_ptr<RouterStack> stack_;

@@ -1,4 +1,5 @@
-// Our fast path and our reference against transformers, on 64 unselected prompts of 24 to 40 tokens with a window of 8.
+// Our fast path and our reference against transformers, on 64 unselected prompts of 24 to 40 tokens
+// with a window of 8.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -24,7 +25,9 @@ template <typename T>
 double Deviation(const std::vector<T>& found, const std::vector<float>& expected) {
   EXPECT_EQ(found.size(), expected.size());
   double worst = 0;
-  for (size_t i = 0; i < expected.size(); ++i) worst = std::max(worst, std::fabs(static_cast<double>(found[i]) - static_cast<double>(expected[i])));
+  for (size_t i = 0; i < expected.size(); ++i)
+    worst = std::max(worst,
+                     std::fabs(static_cast<double>(found[i]) - static_cast<double>(expected[i])));
   return worst / static_cast<double>(Largest(expected));
 }
 
@@ -36,7 +39,8 @@ std::unique_ptr<Checkpoint> Open(const std::string& name) {
 
 TEST(GoldenTest, EveryLogitOfEveryPromptInFloat32) {
   LocalForward forward({.model = kCheckpoints + "tiny_f32"});
-  for (const Golden& golden : ReadGoldens()) EXPECT_LT(Deviation(forward.Logits(golden.prompt), golden.logits), 2e-4);
+  for (const Golden& golden : ReadGoldens())
+    EXPECT_LT(Deviation(forward.Logits(golden.prompt), golden.logits), 2e-4);
 }
 
 TEST(GoldenTest, Bf16WeightsStayWithinWhatTransformersLosesInBf16) {
@@ -46,7 +50,8 @@ TEST(GoldenTest, Bf16WeightsStayWithinWhatTransformersLosesInBf16) {
     ours.push_back(Deviation(forward.Logits(golden.prompt), golden.logits));
     theirs.push_back(golden.bf16_deviation);
   }
-  // A near-tie at the gate can flip in either, and one flip moves a prompt anywhere: the prompts are compared as a whole.
+  // A near-tie at the gate can flip in either, and one flip moves a prompt anywhere: the prompts
+  // are compared as a whole.
   std::sort(ours.begin(), ours.end());
   std::sort(theirs.begin(), theirs.end());
   EXPECT_LE(ours[ours.size() / 2], theirs[theirs.size() / 2]);
@@ -57,10 +62,12 @@ TEST(GoldenTest, Bf16WeightsStayWithinWhatTransformersLosesInBf16) {
 TEST(GoldenTest, GreedyTokensAreTransformers) {
   LocalForward forward({.model = kCheckpoints + "tiny_f32"});
   for (const Golden& golden : ReadGoldens()) {
-    const std::vector<int32_t> greedy = forward.Greedy(golden.prompt, static_cast<int64_t>(golden.greedy.size()));
+    const std::vector<int32_t> greedy =
+        forward.Greedy(golden.prompt, static_cast<int64_t>(golden.greedy.size()));
     for (size_t i = 0; i < greedy.size(); ++i) {
       if (greedy[i] == golden.greedy[i]) continue;
-      EXPECT_LT(golden.gaps[i], 2e-4 * 30) << "token " << i << " differs although the runner-up was far";
+      EXPECT_LT(golden.gaps[i], 2e-4 * 30)
+          << "token " << i << " differs although the runner-up was far";
       break;  // what follows a tie is another text
     }
   }
@@ -69,10 +76,13 @@ TEST(GoldenTest, GreedyTokensAreTransformers) {
 TEST(GoldenTest, ReferenceAgreesWithTransformers) {
   const auto checkpoint = Open("tiny_f32");
   const std::vector<Golden> goldens = ReadGoldens();
-  for (size_t i = 0; i < 8; ++i) EXPECT_LT(Deviation(RunReference(*checkpoint, goldens[i].prompt).logits, goldens[i].logits), 2e-4);
+  for (size_t i = 0; i < 8; ++i)
+    EXPECT_LT(Deviation(RunReference(*checkpoint, goldens[i].prompt).logits, goldens[i].logits),
+              2e-4);
 }
 
-// Within what float32 loses on the way to the gate: the reference computes in double, transformers in float32.
+// Within what float32 loses on the way to the gate: the reference computes in double, transformers
+// in float32.
 TEST(GoldenTest, GateChoosesTransformersExpertsAndWeights) {
   const auto checkpoint = Open("tiny_f32");
   const std::vector<Golden> goldens = ReadGoldens();
@@ -98,23 +108,28 @@ TEST(GoldenTest, EveryMistakeIsNoticed) {
     // What cancels in the logits shows in the gate's weights; see the next test.
     if (mistake == ReferenceMistake::kNoTopKRenormalisation) continue;
     double worst = 0;
-    for (size_t i = 0; i < 2; ++i) worst = std::max(worst, Deviation(RunReference(*checkpoint, goldens[i].prompt, mistake).logits, goldens[i].logits));
+    for (size_t i = 0; i < 2; ++i)
+      worst =
+          std::max(worst, Deviation(RunReference(*checkpoint, goldens[i].prompt, mistake).logits,
+                                    goldens[i].logits));
     EXPECT_GT(worst, 2e-4) << ReferenceMistakeName(mistake);
   }
 }
 
 TEST(GoldenTest, MissingRenormalisationShowsInTheGate) {
   const auto checkpoint = Open("tiny_f32");
-  const ReferenceOutput wrong = RunReference(*checkpoint, ReadGoldens()[0].prompt, ReferenceMistake::kNoTopKRenormalisation);
+  const ReferenceOutput wrong =
+      RunReference(*checkpoint, ReadGoldens()[0].prompt, ReferenceMistake::kNoTopKRenormalisation);
   const GoldenRoute route = ReadGoldenRoutes().front();
   EXPECT_GT(std::fabs(wrong.weights[0][0] - route.weights[0]), 1e-4);
 }
 
 class QuantisedTest : public testing::TestWithParam<const char*> {};
 
-// The reference has the same quantised weights but exact activations; int8 activations with one scale for 32 values lose about
-// 1/254 of the largest each, which grows through six layers. Where that flips a near-tie at the gate a position goes elsewhere, so the
-// median position is judged: a wrong scale or a swapped nibble moves every one.
+// The reference has the same quantised weights but exact activations; int8 activations with one
+// scale for 32 values lose about 1/254 of the largest each, which grows through six layers. Where
+// that flips a near-tie at the gate a position goes elsewhere, so the median position is judged: a
+// wrong scale or a swapped nibble moves every one.
 TEST_P(QuantisedTest, StaysNearTheReferenceOnTheSameWeights) {
   const auto checkpoint = Open(GetParam());
   LocalForward forward({.model = kCheckpoints + GetParam()});
@@ -126,29 +141,35 @@ TEST_P(QuantisedTest, StaysNearTheReferenceOnTheSameWeights) {
     const std::vector<float> found = forward.Logits(tokens);
     for (size_t at = 0; at < found.size(); at += kTinyVocab) {
       const auto row = static_cast<std::ptrdiff_t>(at), end = row + kTinyVocab;
-      deviations.push_back(Deviation(std::vector<float>(found.begin() + row, found.begin() + end), std::vector<float>(exact.begin() + row, exact.begin() + end)));
+      deviations.push_back(Deviation(std::vector<float>(found.begin() + row, found.begin() + end),
+                                     std::vector<float>(exact.begin() + row, exact.begin() + end)));
     }
   }
   std::sort(deviations.begin(), deviations.end());
   EXPECT_LT(deviations[deviations.size() / 2], 0.15);
 }
 
-INSTANTIATE_TEST_SUITE_P(Formats, QuantisedTest, testing::Values("tiny_q8_0.gguf", "tiny_q4_0.gguf", "tiny_q4_0_split.gguf", "tiny256_q4_0_q6_k.gguf"));
+INSTANTIATE_TEST_SUITE_P(Formats, QuantisedTest,
+                         testing::Values("tiny_q8_0.gguf", "tiny_q4_0.gguf", "tiny_q4_0_split.gguf",
+                                         "tiny256_q4_0_q6_k.gguf"));
 
 TEST(GoldenTest, FusedAndSplitExpertsGiveTheSameBits) {
-  LocalForward fused({.model = kCheckpoints + "tiny_q4_0.gguf"}), split({.model = kCheckpoints + "tiny_q4_0_split.gguf"});
+  LocalForward fused({.model = kCheckpoints + "tiny_q4_0.gguf"}),
+      split({.model = kCheckpoints + "tiny_q4_0_split.gguf"});
   const std::vector<int32_t> prompt = ReadGoldens()[0].prompt;
   EXPECT_EQ(fused.Logits(prompt), split.Logits(prompt));
 }
 
 TEST(GoldenTest, BothConfigSpellingsAndFormatsDescribeOneModel) {
-  LocalForward directory({.model = kCheckpoints + "tiny_bf16"}), gguf({.model = kCheckpoints + "tiny_bf16.gguf"});
+  LocalForward directory({.model = kCheckpoints + "tiny_bf16"}),
+      gguf({.model = kCheckpoints + "tiny_bf16.gguf"});
   const std::vector<int32_t> prompt = ReadGoldens()[1].prompt;
   EXPECT_EQ(directory.Logits(prompt), gguf.Logits(prompt));
 }
 
 TEST(GoldenTest, QuantisingWhileLoadingEqualsTheQuantisedFile) {
-  LocalForward loaded({.model = kCheckpoints + "tiny_bf16", .load = {.quantise = DType::kQ8_0}}), file({.model = kCheckpoints + "tiny_q8_0.gguf"});
+  LocalForward loaded({.model = kCheckpoints + "tiny_bf16", .load = {.quantise = DType::kQ8_0}}),
+      file({.model = kCheckpoints + "tiny_q8_0.gguf"});
   const std::vector<int32_t> prompt = ReadGoldens()[2].prompt;
   EXPECT_EQ(loaded.Logits(prompt), file.Logits(prompt));
 }
@@ -160,7 +181,8 @@ TEST_P(SameBitsTest, WhateverTheChunkTheThreadsAndTheInstructionSet) {
   const Golden golden = ReadGoldens()[3];
   LocalForward one({.model = model, .num_threads = 1}), two({.model = model, .num_threads = 2});
   const std::vector<float> expected = one.Logits(golden.prompt);
-  for (int64_t chunk : {1, 3, 7, 8, 9, 64}) EXPECT_EQ(two.Logits(golden.prompt, chunk), expected) << "chunks of " << chunk;
+  for (int64_t chunk : {1, 3, 7, 8, 9, 64})
+    EXPECT_EQ(two.Logits(golden.prompt, chunk), expected) << "chunks of " << chunk;
   const Isa best = CurrentIsa();
   for (Isa isa : SupportedIsas()) {
     SetIsa(isa);
@@ -169,7 +191,9 @@ TEST_P(SameBitsTest, WhateverTheChunkTheThreadsAndTheInstructionSet) {
   SetIsa(best);
 }
 
-INSTANTIATE_TEST_SUITE_P(Formats, SameBitsTest, testing::Values("tiny_f32", "tiny_bf16", "tiny_q8_0.gguf", "tiny_q4_0.gguf", "tiny256_q4_0_q6_k.gguf"));
+INSTANTIATE_TEST_SUITE_P(Formats, SameBitsTest,
+                         testing::Values("tiny_f32", "tiny_bf16", "tiny_q8_0.gguf",
+                                         "tiny_q4_0.gguf", "tiny256_q4_0_q6_k.gguf"));
 
 }  // namespace
 }  // namespace coterie

@@ -146,5 +146,13 @@ TEST(TokenizerCreateTest, AVocabularyThatFailsValidationIsRefused) {
   EXPECT_EQ(tokenizer.status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(TokenizerCreateTest, WhiteSpaceThatStripsIsRefused) {
+  VocabularyBuilder builder = SmallVocabulary();
+  builder.AddCutOut("\t\n", {.rstrip = true});
+  const auto tokenizer = Tokenizer::Create(builder.vocabulary());
+  EXPECT_EQ(tokenizer.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(tokenizer.status().message()), HasSubstr("is white space"));
+}
+
 }  // namespace
 }  // namespace coterie

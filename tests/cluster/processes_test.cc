@@ -1,0 +1,185 @@
+// Real processes: death of a worker in the middle of a stream, its return, draining, and what
+// /metrics shows.
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <fstream>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "tests/testing/child_process.h"
+#include "tests/testing/cluster.h"
+#include "tests/testing/goldens.h"
+
+namespace coterie {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+std::string Temp(const std::string& name) { return absl::StrCat(testing::TempDir(), "/", name); }
+
+// The body of GET /metrics.
+std::string Scrape(int port) {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  const std::string request = "GET /metrics HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+  EXPECT_EQ(write(fd, request.data(), request.size()), static_cast<ssize_t>(request.size()));
+  std::string body;
+  char buffer[4096];
+  for (ssize_t n; (n = read(fd, buffer, sizeof(buffer))) > 0;)
+    body.append(buffer, static_cast<size_t>(n));
+  close(fd);
+  return body;
+}
+
+std::set<std::string> Matches(const std::string& text, const std::string& pattern) {
+  std::set<std::string> found;
+  const std::regex regex(pattern, std::regex::multiline);
+  for (std::sregex_iterator it(text.begin(), text.end(), regex), end; it != end; ++it)
+    found.insert((*it)[1]);
+  return found;
+}
+
+class ProcessesTest : public testing::Test {
+ protected:
+  ProcessesTest() {
+    for (int i = 0; i < 2; ++i) {
+      StartWorker(i, 0);
+      ports_[i] = WaitForPort(Temp(absl::StrCat("worker", i)));
+    }
+    const std::string workers =
+        absl::StrCat("--workers=127.0.0.1:", ports_[0], ",127.0.0.1:", ports_[1]);
+    router_ = std::make_unique<ChildProcess>(
+        "router/router",
+        std::vector<std::string>{kModel, workers, "--port=0", "--port_file=" + Temp("router"),
+                                 "--metrics_port_file=" + Temp("router_metrics"), "--threads=1",
+                                 "--max_context=4000"},
+        Temp("router.log"));
+    stub_ = v1::Generator::NewStub(
+        grpc::CreateChannel(absl::StrCat("127.0.0.1:", WaitForPort(Temp("router"))),
+                            grpc::InsecureChannelCredentials()));
+  }
+  ~ProcessesTest() override {
+    for (const char* name :
+         {"worker0", "worker1", "router", "router_metrics", "worker0_metrics", "worker1_metrics"})
+      unlink(Temp(name).c_str());
+  }
+
+  void StartWorker(int index, int port) {
+    const std::string name = absl::StrCat("worker", index);
+    unlink(Temp(name).c_str());
+    workers_[index] = std::make_unique<ChildProcess>(
+        "expert_worker/expert_worker",
+        std::vector<std::string>{kModel, absl::StrCat("--shard=", index, "/2"),
+                                 absl::StrCat("--port=", port), "--port_file=" + Temp(name),
+                                 "--metrics_port_file=" + Temp(name + "_metrics"), "--threads=1"},
+        Temp(name + ".log"));
+  }
+
+  const std::string kModel = "--model=" + kCheckpoints + "tiny_f32";
+  const std::vector<int32_t> prompt_ = ReadGoldens()[0].prompt;
+  std::unique_ptr<ChildProcess> workers_[2];
+  int ports_[2] = {};
+  std::unique_ptr<ChildProcess> router_;
+  std::unique_ptr<v1::Generator::Stub> stub_;
+};
+
+TEST_F(ProcessesTest, AKilledWorkerEndsTheStreamByNameAndItsReturnIsNoticed) {
+  const std::vector<int32_t> before = ReadAll(*stub_, TokensRequest(prompt_, 24)).ids();
+  grpc::ClientContext context;
+  const auto reader = stub_->Generate(&context, TokensRequest(prompt_, 3900));
+  v1::GenerateReply reply;
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(reader->Read(&reply));
+  workers_[1]->Signal(SIGKILL);
+  const auto killed = Clock::now();
+  while (reader->Read(&reply)) {
+  }
+  const grpc::Status status = reader->Finish();
+  EXPECT_LT(Clock::now() - killed, std::chrono::seconds(1));
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(status.error_message(), HasSubstr(absl::StrCat("127.0.0.1:", ports_[1])));
+
+  const Reply refused = ReadAll(*stub_, TokensRequest(prompt_, 4));
+  EXPECT_EQ(refused.status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(refused.status.error_message(), HasSubstr(absl::StrCat("127.0.0.1:", ports_[1])));
+
+  workers_[1]->Wait();
+  StartWorker(1, ports_[1]);
+  WaitForPort(Temp("worker1"));
+  Reply after;
+  const auto deadline = Clock::now() + std::chrono::seconds(20);
+  do after = ReadAll(*stub_, TokensRequest(prompt_, 24));
+  while (!after.status.ok() && Clock::now() < deadline);
+  ASSERT_TRUE(after.status.ok()) << after.status.error_message();
+  EXPECT_EQ(after.ids(), before);
+}
+
+TEST_F(ProcessesTest, EveryProcessDrainsOnSigterm) {
+  ASSERT_TRUE(ReadAll(*stub_, TokensRequest(prompt_, 4)).status.ok());
+  router_->Signal(SIGTERM);
+  EXPECT_EQ(router_->Wait(), 0);
+  for (auto& worker : workers_) {
+    worker->Signal(SIGTERM);
+    EXPECT_EQ(worker->Wait(), 0);
+  }
+}
+
+TEST_F(ProcessesTest, MetricsPageAndDocumentationNameTheSameMetrics) {
+  ASSERT_TRUE(ReadAll(*stub_, TokensRequest(prompt_, 4)).status.ok());
+  ReadAll(*stub_, TokensRequest({2, 999}, 4));  // so that the error counters have a series
+  const std::string page =
+      Scrape(WaitForPort(Temp("router_metrics"))) + Scrape(WaitForPort(Temp("worker0_metrics")));
+  std::stringstream text;
+  text << std::ifstream("docs/metrics.md").rdbuf();
+  const std::set<std::string> served =
+      Matches(page, "^# TYPE ((?:router|expert_worker|coterie|process)_[a-z_]+) ");
+  const std::set<std::string> documented = Matches(text.str(), "^\\| `([a-z_]+)`");
+  std::vector<std::string> undocumented, invented;
+  std::set_difference(served.begin(), served.end(), documented.begin(), documented.end(),
+                      std::back_inserter(undocumented));
+  std::set_difference(documented.begin(), documented.end(), served.begin(), served.end(),
+                      std::back_inserter(invented));
+  EXPECT_THAT(undocumented, IsEmpty()) << "served but not in docs/metrics.md";
+  // An error counter has a series only once there was an error.
+  std::erase(invented, "expert_worker_errors_total");
+  EXPECT_THAT(invented, IsEmpty()) << "in docs/metrics.md but not served";
+}
+
+TEST(BadStartTest, OneClearLineAndANonZeroExit) {
+  const struct {
+    std::vector<std::string> arguments;
+    const char* message;
+  } cases[] = {
+      {{}, "--model is required"},
+      {{"--model=/nonexistent"}, "/nonexistent"},
+      {{"--model=" + kCheckpoints + "tiny_f32", "--shard=9/2"}, "shard"},
+      {{"--model=" + kCheckpoints + "tiny_f32", "--quantise=q3"}, "q8_0"},
+      {{"--model=" + kCheckpoints + "tiny_f32", "--no_such_flag=1"}, "no_such_flag"},
+  };
+  for (const auto& [arguments, message] : cases) {
+    const std::string log = Temp("bad_start.log");
+    unlink(log.c_str());
+    ChildProcess worker("expert_worker/expert_worker", arguments, log);
+    EXPECT_GT(worker.Wait(), 0);
+    std::stringstream text;
+    text << std::ifstream(log).rdbuf();
+    EXPECT_THAT(text.str(), HasSubstr(message));
+  }
+}
+
+}  // namespace
+}  // namespace coterie

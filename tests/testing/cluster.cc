@@ -1,0 +1,105 @@
+#include "tests/testing/cluster.h"
+
+#include "absl/strings/str_cat.h"
+#include "kernels/check.h"
+
+namespace coterie {
+namespace {
+
+template <typename T>
+T OrDie(absl::StatusOr<T> result) {
+  CHECK(result.ok()) << result.status().ToString();
+  return *std::move(result);
+}
+
+std::unique_ptr<grpc::Server> Serve(grpc::Service* service, int* port) {
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), port);
+  builder.RegisterService(service);
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  CHECK(server != nullptr);
+  return server;
+}
+
+}  // namespace
+
+WorkerServer::WorkerServer(const std::string& model, const std::string& shard, LoadOptions load)
+    : checkpoint_(OrDie(Checkpoint::Open(model))), pool_(std::make_unique<Parallel>(1)) {
+  const ModelConfig& config = checkpoint_->config();
+  host_ = std::make_unique<ExpertHost>(checkpoint_.get(), load, pool_.get());
+  metrics_ =
+      std::make_unique<ExpertWorkerMetrics>(registry_, config.num_layers, config.num_experts);
+  service_ = std::make_unique<ExpertWorkerService>(host_.get(), metrics_.get(), 1);
+  if (!shard.empty()) {
+    const absl::Status status =
+        service_->LoadShard(OrDie(Shard::Parse(shard, config.num_layers, config.num_experts)));
+    CHECK(status.ok()) << status.ToString();
+  }
+  int port = 0;
+  server_ = Serve(service_.get(), &port);
+  address_ = absl::StrCat("127.0.0.1:", port);
+}
+
+WorkerServer::~WorkerServer() {
+  service_->Drain(absl::Now() + absl::Seconds(5));
+  server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(5));
+}
+
+std::vector<int32_t> Reply::ids() const {
+  std::vector<int32_t> ids;
+  for (const v1::GeneratedToken& token : tokens) ids.push_back(token.id());
+  return ids;
+}
+
+Cluster::Cluster(Options options) {
+  for (const std::string& shard : options.shards)
+    workers_.push_back(std::make_unique<WorkerServer>(options.model, shard));
+  RouterOptions router;
+  router.model = options.model;
+  router.workers = worker_addresses();
+  router.prefill_chunk = options.prefill_chunk;
+  router.kv_bytes = options.kv_bytes;
+  router.engine = options.engine;
+  router_ = OrDie(RouterStack::Create(std::move(router), registry_));
+  int port = 0;
+  server_ = Serve(&router_->service(), &port);
+  stub_ = v1::Generator::NewStub(
+      grpc::CreateChannel(absl::StrCat("127.0.0.1:", port), grpc::InsecureChannelCredentials()));
+}
+
+Cluster::~Cluster() {
+  router_->Stop(absl::Now() + absl::Seconds(5));
+  server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(5));
+}
+
+std::vector<std::string> Cluster::worker_addresses() const {
+  std::vector<std::string> addresses;
+  for (const auto& worker : workers_) addresses.push_back(worker->address());
+  return addresses;
+}
+
+Reply Cluster::Generate(const v1::GenerateRequest& request) { return ReadAll(*stub_, request); }
+
+v1::GenerateRequest TokensRequest(const std::vector<int32_t>& prompt, uint32_t max_tokens) {
+  v1::GenerateRequest request;
+  for (int32_t id : prompt) request.mutable_tokens()->add_ids(id);
+  request.set_max_tokens(max_tokens);
+  request.set_ignore_eos(true);
+  return request;
+}
+
+Reply ReadAll(v1::Generator::Stub& stub, const v1::GenerateRequest& request) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+  const auto reader = stub.Generate(&context, request);
+  Reply result;
+  for (v1::GenerateReply reply; reader->Read(&reply);) {
+    result.text += reply.text();
+    result.tokens.insert(result.tokens.end(), reply.tokens().begin(), reply.tokens().end());
+    result.finish_reason = reply.finish_reason();
+  }
+  result.status = reader->Finish();
+  return result;
+}
+
+}  // namespace coterie
