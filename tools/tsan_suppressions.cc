@@ -9,7 +9,5 @@ extern "C" const char* __tsan_default_suppressions() {
          "race:libprometheus\n"
          "race:libcivetweb\n"
          "race:libspdlog\n"
-         "called_from_lib:libgrpc\n"
-         "called_from_lib:libgrpc++\n"
          "deadlock:libgrpc\n";
 }
