@@ -34,9 +34,7 @@ absl::StatusOr<Range> ParseRange(absl::string_view text, int64_t limit, absl::st
 }  // namespace
 
 Shard::Shard(int64_t num_layers, int64_t num_experts)
-    : num_layers_(num_layers),
-      num_experts_(num_experts),
-      held_(static_cast<size_t>(num_layers * num_experts)) {}
+    : num_experts_(num_experts), held_(static_cast<size_t>(num_layers * num_experts)) {}
 
 absl::StatusOr<Shard> Shard::Parse(absl::string_view text, int64_t num_layers,
                                    int64_t num_experts) {

@@ -40,7 +40,6 @@ class Shard {
  private:
   Shard(int64_t num_layers, int64_t num_experts);
 
-  int64_t num_layers_ = 0;
   int64_t num_experts_ = 0;
   std::vector<bool> held_;
   std::string text_;
