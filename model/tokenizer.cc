@@ -5,6 +5,7 @@
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "kernels/status_macros.h"
 #include "model/utf8.h"
@@ -17,7 +18,9 @@ absl::Status CheckNothingVanishes(const Vocabulary& vocabulary) {
   if (vocabulary.unk_id) return absl::OkStatus();
   std::vector<bool> has_byte(256);
   for (const std::string& token : vocabulary.tokens) {
-    if (const auto byte = ByteOfSpelling(token)) has_byte[*byte] = true;
+    const auto byte = ByteOfSpelling(token);
+    // Only the upper-case spelling encodes (bpe.cc).
+    if (byte && token == absl::StrFormat("<0x%02X>", *byte)) has_byte[*byte] = true;
   }
   const auto missing = std::find(has_byte.begin(), has_byte.end(), false);
   if (vocabulary.byte_fallback && missing == has_byte.end()) return absl::OkStatus();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "kernels/check.h"
@@ -28,7 +29,8 @@ bool IsLossless(const Vocabulary& vocabulary) {
   std::vector<bool> has_byte(256);
   for (int32_t id = 0; id < vocabulary.num_tokens(); ++id) {
     const auto byte = ByteOfSpelling(vocabulary.tokens[id]);
-    if (byte) has_byte[*byte] = true;
+    // Only the upper-case spelling encodes.
+    if (byte && vocabulary.tokens[id] == absl::StrFormat("<0x%02X>", *byte)) has_byte[*byte] = true;
     // A byte token that merging can reach, or that is cut out whole, decodes to its byte and not to
     // its spelling.
     if (byte && vocabulary.types[id] != TokenType::kByte) return false;

@@ -139,6 +139,17 @@ TEST(TokenizerCreateTest, AVocabularyThatLosesCharactersIsRefused) {
   EXPECT_THAT(std::string(tokenizer.status().message()), HasSubstr("no byte fallback"));
 }
 
+// Text is encoded with upper-case spellings; a byte that has only the lower-case one is lost.
+TEST(TokenizerCreateTest, ALowerCaseByteTokenIsNoTokenForItsByte) {
+  VocabularyBuilder builder = SmallVocabulary();
+  builder.vocabulary().unk_id.reset();
+  ASSERT_TRUE(Tokenizer::Create(builder.vocabulary()).ok());
+  builder.vocabulary().tokens[builder.Id("<0xC3>")] = "<0xc3>";
+  const auto tokenizer = Tokenizer::Create(builder.vocabulary());
+  EXPECT_EQ(tokenizer.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(tokenizer.status().message()), HasSubstr("no token for the byte 195"));
+}
+
 TEST(TokenizerCreateTest, AVocabularyThatFailsValidationIsRefused) {
   VocabularyBuilder builder = SmallVocabulary();
   builder.vocabulary().merges.push_back({0, 1, 1 << 20});
