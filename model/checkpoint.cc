@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -55,6 +56,13 @@ bool SameShape(std::vector<int64_t> a, std::vector<int64_t> b) {
   return a == b || (a.empty() && b == std::vector<int64_t>{1});
 }
 
+// Null when there is no such file; one that is there must be readable.
+absl::StatusOr<std::unique_ptr<MappedFile>> OpenIfThere(const std::string& path) {
+  auto file = MappedFile::Open(path);
+  if (absl::IsNotFound(file.status())) return nullptr;
+  return file;
+}
+
 // The parts of one tensor of the table: itself, or the two that a file splits it into.
 struct Parts {
   std::vector<const RawTensor*> tensors;
@@ -82,6 +90,8 @@ class FileCheckpoint : public Checkpoint {
                        const std::vector<int64_t>& shape,
                        const std::map<std::string, const RawTensor*, std::less<>>& by_name,
                        Parts* parts);
+  absl::Status CheckAllUsed(
+      const std::map<std::string, const RawTensor*, std::less<>>& by_name) const;
   absl::Status CheckTypes() const;
   void ComputeDigest();
 
@@ -99,7 +109,8 @@ absl::Status FileCheckpoint::AddPart(
   if (found == by_name.end()) {
     return absl::InvalidArgumentError(
         absl::StrCat("tensor ", name, " ", ShapeText(spec.shape),
-                     " is missing; the checkpoint is incomplete or of another architecture"));
+                     " is missing; the checkpoint is incomplete, of another architecture, or an "
+                     "export that splits its experts (FP8, NVFP4, AWQ)"));
   }
   if (!SameShape(found->second->shape, shape)) {
     return absl::InvalidArgumentError(
@@ -125,8 +136,26 @@ absl::Status FileCheckpoint::Index(
       RETURN_IF_ERROR(AddPart(spec, name, spec.shape, by_name, &parts));
     }
   }
+  RETURN_IF_ERROR(CheckAllUsed(by_name));
   RETURN_IF_ERROR(CheckTypes());
   ComputeDigest();
+  return absl::OkStatus();
+}
+
+// A text tensor that the table does not know changes the result when it is left out: a bias, an
+// untied head, an adapter. Vision and audio never get here.
+absl::Status FileCheckpoint::CheckAllUsed(
+    const std::map<std::string, const RawTensor*, std::less<>>& by_name) const {
+  std::set<const RawTensor*> used;
+  for (const auto& [key, parts] : parts_) used.insert(parts.tensors.begin(), parts.tensors.end());
+  for (const auto& [name, tensor] : by_name) {
+    // Read with the configuration.
+    if (used.contains(tensor) || (is_gguf_ && name == "rope_freqs.weight")) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("tensor ", tensor->name, " ", ShapeText(tensor->shape),
+                     " is none of this model's; the checkpoint is of another architecture, adapted "
+                     "or re-exported: take the published one"));
+  }
   return absl::OkStatus();
 }
 
@@ -188,16 +217,19 @@ absl::Status FileCheckpoint::OpenDirectory(const std::string& path) {
   path_ = path;
   ASSIGN_OR_RETURN(const auto config_file, MappedFile::Open(path + "/config.json"));
   ASSIGN_OR_RETURN(config_, ModelConfigFromJson(config_file->text()));
-  if (const auto generation = MappedFile::Open(path + "/generation_config.json"); generation.ok()) {
-    ASSIGN_OR_RETURN(const std::vector<int32_t> ids, EosIdsFromJson((*generation)->text()));
+  ASSIGN_OR_RETURN(const auto generation, OpenIfThere(path + "/generation_config.json"));
+  if (generation != nullptr) {
+    ASSIGN_OR_RETURN(const std::vector<int32_t> ids, EosIdsFromJson(generation->text()));
     config_.eos_ids.insert(config_.eos_ids.end(), ids.begin(), ids.end());
     std::sort(config_.eos_ids.begin(), config_.eos_ids.end());
     config_.eos_ids.erase(std::unique(config_.eos_ids.begin(), config_.eos_ids.end()),
                           config_.eos_ids.end());
+    RETURN_IF_ERROR(config_.Validate());
   }
   std::vector<std::string> names = {"model.safetensors"};
-  if (const auto index = MappedFile::Open(path + "/model.safetensors.index.json"); index.ok()) {
-    ASSIGN_OR_RETURN(names, ReadSafetensorsIndex((*index)->text()));
+  ASSIGN_OR_RETURN(const auto index, OpenIfThere(path + "/model.safetensors.index.json"));
+  if (index != nullptr) {
+    ASSIGN_OR_RETURN(names, ReadSafetensorsIndex(index->text()));
   }
   for (const std::string& name : names) {
     ASSIGN_OR_RETURN(auto file, MappedFile::Open(absl::StrCat(path, "/", name)));
@@ -219,6 +251,10 @@ absl::Status FileCheckpoint::OpenGguf(const std::string& path) {
   is_gguf_ = true;
   ASSIGN_OR_RETURN(auto file, MappedFile::Open(path));
   ASSIGN_OR_RETURN(GgufFile gguf, ReadGguf(file->bytes()));
+  if (const auto files = gguf.Int("split.count"); files.ok() && *files > 1) {
+    return absl::UnimplementedError(absl::StrCat("gguf: the model is split over ", *files,
+                                                 " files; merge them with llama-gguf-split"));
+  }
   ASSIGN_OR_RETURN(config_, ModelConfigFromGguf(gguf));
   GgufTokenizer& t = gguf_tokenizer_;
   ASSIGN_OR_RETURN(t.model, gguf.String("tokenizer.ggml.model"));
@@ -288,6 +324,12 @@ std::vector<RawMatrix> Checkpoint::Matrices(TensorRole role, int64_t layer, int6
 
 DType Checkpoint::expert_dtype() const {
   return Matrices(TensorRole::kExpertGateUp, 0, 0).front().dtype;
+}
+
+std::string Checkpoint::TensorName(TensorRole role, int64_t layer) const {
+  const Parts* parts = static_cast<const FileCheckpoint*>(this)->Find(role, layer);
+  CHECK(parts != nullptr) << static_cast<int>(role) << " in layer " << layer;
+  return parts->tensors.front()->name;
 }
 
 absl::StatusOr<Vocabulary> Checkpoint::ReadVocabulary() const {

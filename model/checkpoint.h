@@ -40,6 +40,8 @@ class Checkpoint {
   // two where a fused tensor is split in the file (gate, then up). Vectors are one row. For expert
   // roles, the slice of `expert`. The role must exist in that layer.
   std::vector<RawMatrix> Matrices(TensorRole role, int64_t layer, int64_t expert = 0) const;
+  // What the file calls the first of those, for messages.
+  std::string TensorName(TensorRole role, int64_t layer) const;
   // What the experts are stored in; all experts have one type.
   DType expert_dtype() const;
 

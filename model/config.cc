@@ -1,9 +1,12 @@
 #include "model/config.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "kernels/half.h"
+#include "kernels/status_macros.h"
 
 namespace coterie {
 
@@ -62,6 +65,10 @@ absl::Status ModelConfig::Validate() const {
     return absl::InvalidArgumentError(absl::StrCat("config: ", layer_is_global.size(),
                                                    " layer types for ", num_layers, " layers"));
   }
+  // Before any use of it: a count of pairs is computed from it.
+  if (!(rope_partial_global > 0 && rope_partial_global <= 1))
+    return absl::InvalidArgumentError(
+        absl::StrCat("config: partial rotary factor is ", rope_partial_global));
   for (int64_t layer = 0; layer < num_layers; ++layer) {
     if (num_heads % num_kv_heads(layer) != 0) {
       return absl::InvalidArgumentError(
@@ -81,15 +88,28 @@ absl::Status ModelConfig::Validate() const {
     return absl::InvalidArgumentError(absl::StrCat("config: RoPE bases ", rope_theta_sliding,
                                                    " and ", rope_theta_global, " must be above 1"));
   }
-  if (!(rope_partial_global > 0 && rope_partial_global <= 1))
-    return absl::InvalidArgumentError(
-        absl::StrCat("config: partial rotary factor is ", rope_partial_global));
   if (!(norm_eps > 0 && norm_eps < 1))
     return absl::InvalidArgumentError(absl::StrCat("config: norm epsilon is ", norm_eps));
   if (!(logit_softcap > 0) || !std::isfinite(logit_softcap))
     return absl::InvalidArgumentError(
         absl::StrCat("config: final logit softcap is ", logit_softcap));
+  return ValidateTokenIds();
+}
+
+absl::Status ModelConfig::ValidateTokenIds() const {
+  const auto check = [this](const char* name, int32_t id) {
+    if (id >= 0 && id < vocab_size) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat("config: the ", name, " token id is ", id,
+                                                   ", expected 0 to ", vocab_size - 1));
+  };
+  RETURN_IF_ERROR(check("bos", bos_id));
+  RETURN_IF_ERROR(check("pad", pad_id));
+  for (int32_t id : eos_ids) RETURN_IF_ERROR(check("eos", id));
   return absl::OkStatus();
+}
+
+int32_t TokenIdFromFile(int64_t id) {
+  return static_cast<int32_t>(std::clamp<int64_t>(id, -1, std::numeric_limits<int32_t>::max()));
 }
 
 ModelConfig Gemma4_26B() {

@@ -57,7 +57,14 @@ struct ModelConfig {
   // InvalidArgument names the first dimension that is missing, not positive, or does not fit
   // another.
   absl::Status Validate() const;
+
+ private:
+  absl::Status ValidateTokenIds() const;
 };
+
+// A token id as a file gives it, in our type. What does not fit becomes -1 or the largest id, which
+// Validate refuses; wrapping round could make a valid one of it.
+int32_t TokenIdFromFile(int64_t id);
 
 // The published 26B-A4B.
 ModelConfig Gemma4_26B();

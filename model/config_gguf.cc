@@ -1,6 +1,7 @@
 #include "model/config_gguf.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "kernels/status_macros.h"
@@ -46,33 +47,40 @@ absl::Status ReadLayerShapes(const GgufFile& file, ModelConfig* c) {
 
 // The converter writes the share of rotated dims as a tensor of frequency divisors: 1 for rotated
 // pairs, 1e30 for the others.
+absl::StatusOr<double> RotatedShare(const RawTensor& tensor, int64_t head_dim) {
+  std::vector<float> divisors(tensor.bytes.size() / sizeof(float));
+  // Compared in pairs, not bytes: a hostile head dimension must not overflow.
+  if (tensor.dtype != DType::kF32 || static_cast<int64_t>(divisors.size()) != head_dim / 2) {
+    return absl::InvalidArgumentError(
+        "gguf: tensor rope_freqs.weight is not one f32 for every pair of a global head");
+  }
+  std::memcpy(divisors.data(), tensor.bytes.data(), tensor.bytes.size());
+  const auto end = std::find_if(divisors.begin(), divisors.end(), [](float d) { return d != 1; });
+  for (auto it = end; it != divisors.end(); ++it) {
+    if (!(*it > 1e20f)) return Unserved(absl::StrCat("rope_freqs.weight with a divisor of ", *it));
+  }
+  return static_cast<double>(end - divisors.begin()) / static_cast<double>(divisors.size());
+}
+
 absl::Status ReadPartialRotation(const GgufFile& file, ModelConfig* c) {
-  c->rope_partial_global = 1.0;
+  if (const auto scaling = file.String("gemma4.rope.scaling.type");
+      scaling.ok() && *scaling != "none")
+    return Unserved(absl::StrCat("a scaled rotation (gemma4.rope.scaling.type is ", *scaling, ")"));
   for (const RawTensor& tensor : file.tensors) {
     if (tensor.name != "rope_freqs.weight") continue;
-    if (tensor.dtype != DType::kF32 ||
-        static_cast<int64_t>(tensor.bytes.size()) != c->head_dim_global / 2 * 4) {
-      return absl::InvalidArgumentError(
-          "gguf: tensor rope_freqs.weight is not one f32 for every pair of a global head");
-    }
-    const auto* divisors = reinterpret_cast<const float*>(tensor.bytes.data());
-    const int64_t pairs = c->head_dim_global / 2;
-    const int64_t rotated =
-        std::find_if(divisors, divisors + pairs, [](float d) { return d != 1.0f; }) - divisors;
-    for (int64_t i = rotated; i < pairs; ++i) {
-      if (!(divisors[i] > 1e20f))
-        return Unserved(absl::StrCat("rope_freqs.weight with a divisor of ", divisors[i]));
-    }
-    c->rope_partial_global = static_cast<double>(rotated) / static_cast<double>(pairs);
+    ASSIGN_OR_RETURN(c->rope_partial_global, RotatedShare(tensor, c->head_dim_global));
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
+  // Rotating everything instead would read well and be wrong.
+  return absl::InvalidArgumentError(
+      "gguf: tensor rope_freqs.weight is missing; it says which part of a global head is rotated");
 }
 
 // Publishers disagree on the one end token of the metadata (1 or 106), so the model's known ones
 // count as well, by their spelling.
 absl::Status ReadEndTokens(const GgufFile& file, ModelConfig* c) {
   if (const auto eos = file.Int("tokenizer.ggml.eos_token_id"); eos.ok())
-    c->eos_ids.push_back(static_cast<int32_t>(*eos));
+    c->eos_ids.push_back(TokenIdFromFile(*eos));
   ASSIGN_OR_RETURN(const std::vector<std::string> tokens, file.Strings("tokenizer.ggml.tokens"));
   c->vocab_size = static_cast<int64_t>(tokens.size());
   for (size_t id = 0; id < tokens.size(); ++id) {

@@ -60,6 +60,8 @@ absl::Status CheckArchitecture(Fields& outer, Fields& text) {
     return Unserved("a Gemma 4 without experts (enable_moe_block is false)");
   if (text.GetOr<int64_t>("hidden_size_per_layer_input", 256) != 0)
     return Unserved("per-layer input embeddings (hidden_size_per_layer_input is not 0)");
+  if (text.GetOr<bool>("attention_bias", false))
+    return Unserved("attention with biases (attention_bias is true)");
   if (text.GetOr<int64_t>("num_kv_shared_layers", 0) != 0)
     return Unserved("KV shared between layers (num_kv_shared_layers is not 0)");
   if (!text.GetOr<bool>("attention_k_eq_v", false))
@@ -119,6 +121,19 @@ void ReadGlobalShapes(Fields& text, ModelConfig* c) {
   }
 }
 
+// A scaled or otherwise formed rotation gives plausible text that is wrong further on, so it is
+// refused.
+void CheckRopeForm(Fields& rope, const char* layers, std::string_view expected, Fields* text) {
+  const std::string_view type = rope.GetOr<std::string_view>("rope_type", "default");
+  if (type != expected) {
+    text->Fail(Unserved(absl::StrCat("rope_type of ", layers, " is \"",
+                                     absl::string_view(type.data(), type.size()), "\", not \"",
+                                     absl::string_view(expected.data(), expected.size()), "\"")));
+  }
+  if (rope.GetOr<double>("factor", 1.0) != 1.0)
+    text->Fail(Unserved(absl::StrCat("a scaled rotation (factor of ", layers, " is not 1)")));
+}
+
 void ReadRope(Fields& text, ModelConfig* c) {
   const object rope = text.Get<object>("rope_parameters");
   if (!text.status().ok()) return;
@@ -128,6 +143,10 @@ void ReadRope(Fields& text, ModelConfig* c) {
   text.Fail(types.status());
   if (!types.status().ok()) return;
   Fields sliding(sliding_object), global(global_object);
+  CheckRopeForm(sliding, "sliding_attention", "default", &text);
+  CheckRopeForm(global, "full_attention", "proportional", &text);
+  if (sliding.GetOr<double>("partial_rotary_factor", 1.0) != 1.0)
+    text.Fail(Unserved("sliding layers that rotate a part of their dimensions"));
   c->rope_theta_sliding = sliding.Get<double>("rope_theta");
   c->rope_theta_global = global.Get<double>("rope_theta");
   c->rope_partial_global = global.GetOr<double>("partial_rotary_factor", 1.0);
@@ -135,16 +154,22 @@ void ReadRope(Fields& text, ModelConfig* c) {
   text.Fail(global.status());
 }
 
-void AppendIds(element value, std::vector<int32_t>* ids) {
+absl::Status AppendId(element value, std::vector<int32_t>* ids) {
   int64_t id = 0;
+  if (value.get(id) != simdjson::SUCCESS)
+    return absl::InvalidArgumentError(
+        "eos_token_id is neither a whole number nor a list of whole numbers");
+  ids->push_back(TokenIdFromFile(id));
+  return absl::OkStatus();
+}
+
+// One id, several, or null for none.
+absl::Status AppendIds(element value, std::vector<int32_t>* ids) {
   simdjson::dom::array list;
-  if (value.get(id) == simdjson::SUCCESS) {
-    ids->push_back(static_cast<int32_t>(id));
-  } else if (value.get(list) == simdjson::SUCCESS) {
-    for (element entry : list) {
-      if (entry.get(id) == simdjson::SUCCESS) ids->push_back(static_cast<int32_t>(id));
-    }
-  }
+  if (value.is_null()) return absl::OkStatus();
+  if (value.get(list) != simdjson::SUCCESS) return AppendId(value, ids);
+  for (element entry : list) RETURN_IF_ERROR(AppendId(entry, ids));
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -157,7 +182,8 @@ absl::StatusOr<std::vector<int32_t>> EosIdsFromJson(absl::string_view json) {
     return absl::InvalidArgumentError("generation_config.json is not valid JSON");
   }
   std::vector<int32_t> result;
-  if (root.at_key("eos_token_id").get(ids) == simdjson::SUCCESS) AppendIds(ids, &result);
+  if (root.at_key("eos_token_id").get(ids) == simdjson::SUCCESS)
+    RETURN_IF_ERROR(Annotate(AppendIds(ids, &result), "generation_config.json"));
   return result;
 }
 
@@ -195,15 +221,16 @@ absl::StatusOr<ModelConfig> ModelConfigFromJson(absl::string_view json) {
   c.max_positions = text.GetOr<int64_t>("max_position_embeddings", 131072);
   c.norm_eps = static_cast<float>(text.GetOr<double>("rms_norm_eps", 1e-6));
   c.logit_softcap = static_cast<float>(text.Get<double>("final_logit_softcapping"));
-  c.bos_id = static_cast<int32_t>(text.GetOr<int64_t>("bos_token_id", 2));
-  c.pad_id = static_cast<int32_t>(text.GetOr<int64_t>("pad_token_id", 0));
+  c.bos_id = TokenIdFromFile(text.GetOr<int64_t>("bos_token_id", 2));
+  c.pad_id = TokenIdFromFile(text.GetOr<int64_t>("pad_token_id", 0));
   ReadLayerTypes(text, &c);
   ReadGlobalShapes(text, &c);
   ReadRope(text, &c);
   RETURN_IF_ERROR(text.status());
   for (const object& fields : {outer_object, text_object}) {
     element ids;
-    if (fields.at_key("eos_token_id").get(ids) == simdjson::SUCCESS) AppendIds(ids, &c.eos_ids);
+    if (fields.at_key("eos_token_id").get(ids) == simdjson::SUCCESS)
+      RETURN_IF_ERROR(Annotate(AppendIds(ids, &c.eos_ids), "config.json"));
   }
   RETURN_IF_ERROR(c.Validate());
   return c;

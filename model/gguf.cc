@@ -155,7 +155,9 @@ std::string TypeName(uint32_t ggml_type) {
   static constexpr const char* kNames[] = {
       "f32",     "f16",    "q4_0",    "q4_1",  "4",      "5",     "q5_0",  "q5_1",
       "q8_0",    "q8_1",   "q2_K",    "q3_K",  "q4_K",   "q5_K",  "q6_K",  "q8_K",
-      "iq2_xxs", "iq2_xs", "iq3_xxs", "iq1_s", "iq4_nl", "iq3_s", "iq2_s", "iq4_xs"};
+      "iq2_xxs", "iq2_xs", "iq3_xxs", "iq1_s", "iq4_nl", "iq3_s", "iq2_s", "iq4_xs",
+      "i8",      "i16",    "i32",     "i64",   "f64",    "iq1_m", "bf16",  "31",
+      "32",      "33",     "tq1_0",   "tq2_0", "36",     "37",    "38",    "mxfp4"};
   if (ggml_type < std::size(kNames)) return kNames[ggml_type];
   return absl::StrCat("number ", ggml_type);
 }
@@ -279,7 +281,10 @@ absl::StatusOr<std::vector<std::string>> GgufFile::Strings(const std::string& ke
 absl::StatusOr<GgufFile> ReadGguf(std::span<const std::byte> bytes) {
   Reader reader(bytes);
   ASSIGN_OR_RETURN(const auto magic, reader.Take<uint32_t>());
-  if (magic != kMagic) return Malformed("the file does not begin with \"GGUF\"");
+  if (magic != kMagic)
+    return Malformed(
+        "the file does not begin with \"GGUF\"; a .gguf file or a directory with config.json and "
+        "safetensors is expected");
   ASSIGN_OR_RETURN(const auto version, reader.Take<uint32_t>());
   if (version != 2 && version != 3)
     return absl::UnimplementedError(

@@ -8,23 +8,15 @@
 namespace coterie {
 namespace {
 
-// The names that a message about a tensor needs.
-std::string Where(TensorRole role, int64_t layer) {
-  return layer == kNoLayer
-             ? absl::StrCat("tensor role ", static_cast<int>(role))
-             : absl::StrCat("layer ", layer, ", tensor role ", static_cast<int>(role));
-}
-
 class Loader {
  public:
   Loader(const Checkpoint& checkpoint, const LoadOptions& options, Parallel& pool)
       : checkpoint_(checkpoint), options_(options), pool_(pool) {}
 
-  DType FormatFor(DType stored, int64_t num_cols) const {
-    if (IsQuantised(stored) || !options_.quantise ||
-        num_cols % LayoutOf(*options_.quantise).block_values != 0)
-      return stored;
-    return *options_.quantise;
+  // Never a fallback for rows that are no whole blocks: all experts have the format that
+  // LoadedExpertFormat promises, or loading fails.
+  DType FormatFor(DType stored) const {
+    return IsQuantised(stored) ? stored : options_.quantise.value_or(stored);
   }
 
   // The stacked matrices of `roles`, in the format that the options ask for, or in `format`.
@@ -38,17 +30,18 @@ class Loader {
     }
     for (const RawMatrix& source : sources) {
       if (source.dtype != sources.front().dtype) {
-        return absl::UnimplementedError(
-            absl::StrCat(Where(*roles.begin(), layer), ": stacked tensors of types ",
-                         DTypeName(sources.front().dtype), " and ", DTypeName(source.dtype)));
+        return absl::UnimplementedError(absl::StrCat(
+            "tensor ", checkpoint_.TensorName(*roles.begin(), layer), ": stacked tensors of types ",
+            DTypeName(sources.front().dtype), " and ", DTypeName(source.dtype)));
       }
       AdvisePages(source.bytes, true);
     }
     absl::StatusOr<PackedMatrix> packed = PackedMatrix::PackStacked(
-        sources, format.value_or(FormatFor(sources.front().dtype, sources.front().num_cols)),
-        pool_);
+        sources, format.value_or(FormatFor(sources.front().dtype)), pool_);
     for (const RawMatrix& source : sources) AdvisePages(source.bytes, false);
-    if (!packed.ok()) return Annotate(packed.status(), Where(*roles.begin(), layer));
+    if (!packed.ok())
+      return Annotate(packed.status(),
+                      absl::StrCat("tensor ", checkpoint_.TensorName(*roles.begin(), layer)));
     return packed;
   }
 
