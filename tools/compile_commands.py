@@ -22,16 +22,24 @@ def bazel(*arguments):
     ).stdout
 
 
+def absolute(argument, execution_root):
+    """Bazel's paths to what it made, so that the commands run in the source tree.
+
+    The execution root itself will not do as the directory: it holds only the folders that the last build needed.
+    """
+    return f"{execution_root}/{argument}" if argument.startswith(("bazel-out/", "external/")) else argument
+
+
 def main():
     flags = sys.argv[1:]
     execution_root = bazel("info", *flags, "execution_root").strip()
     actions = json.loads(bazel("aquery", *flags, "--output=jsonproto", 'mnemonic("CppCompile", //...)'))
     entries = {}
     for action in actions["actions"]:
-        command = [a for a in action["arguments"] if a not in GCC_ONLY]
+        command = [absolute(a, execution_root) for a in action["arguments"] if a not in GCC_ONLY]
         source = command[command.index("-c") + 1]
-        if source.endswith((".cc", ".cu")) and not source.startswith(("external/", "bazel-out/")):
-            entries[source] = {"directory": execution_root, "file": source, "arguments": command}
+        if source.endswith((".cc", ".cu")) and not source.startswith("/"):
+            entries[source] = {"directory": str(ROOT), "file": source, "arguments": command}
     output = ROOT / "compile_commands.json"
     output.write_text(json.dumps([entries[s] for s in sorted(entries)], indent=1) + "\n")
     print(f"compile_commands.json: {len(entries)} sources")
