@@ -60,6 +60,7 @@ TEST_F(EngineTest, ConcurrentSequencesGetTheirSoloTokens) {
 
 TEST_F(EngineTest, CancelledSequencesGiveTheirMemoryBack) {
   std::vector<std::shared_ptr<TokenStream>> streams;
+  streams.reserve(6);
   for (int i = 0; i < 6; ++i) streams.push_back(Submit(goldens_[0].prompt, 150));
   for (const auto& stream : streams) stream->Cancel();
   for (const auto& stream : streams) {

@@ -21,6 +21,7 @@ using ::testing::Not;
 
 absl::Status Parse(std::vector<std::string> arguments) {
   std::vector<char*> pointers;
+  pointers.reserve(arguments.size());
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   return ParseFlags(pointers);
 }
