@@ -218,6 +218,7 @@ absl::Status Place(std::span<const std::byte> data, uint64_t alignment, TensorHe
 
 absl::Status CheckOverlap(const std::vector<RawTensor>& tensors) {
   std::vector<const RawTensor*> by_offset;
+  by_offset.reserve(tensors.size());
   for (const RawTensor& tensor : tensors) by_offset.push_back(&tensor);
   std::sort(by_offset.begin(), by_offset.end(), [](const RawTensor* a, const RawTensor* b) {
     return a->bytes.data() < b->bytes.data();

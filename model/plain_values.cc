@@ -38,7 +38,7 @@ void AppendQ6Block(const uint8_t* block, std::vector<double>* out) {
     const int low_byte = block[half * 64 + (quarter % 2) * 32 + at];
     const int low = quarter < 2 ? low_byte & 15 : low_byte >> 4;
     const int high = (block[128 + half * 32 + at] >> (2 * quarter)) & 3;
-    const int scale = static_cast<int8_t>(block[192 + i / 16]);
+    const auto scale = static_cast<double>(static_cast<int8_t>(block[192 + i / 16]));
     out->push_back(Half(block + 208) * scale * ((low | (high << 4)) - 32));
   }
 }

@@ -5,6 +5,7 @@
 #include <numbers>
 #include <utility>
 
+#include "model/plain_rounding.h"
 #include "model/plain_values.h"
 
 namespace coterie {
@@ -22,8 +23,13 @@ double Dot(const Row& a, const double* b) {
 
 class Reference {
  public:
-  Reference(const Checkpoint& checkpoint, Mistake mistake)
-      : checkpoint_(checkpoint), c_(checkpoint.config()), mistake_(mistake) {}
+  Reference(const Checkpoint& checkpoint, ReferenceOptions options)
+      : checkpoint_(checkpoint),
+        c_(checkpoint.config()),
+        mistake_(options.mistake),
+        round_(options.round_as_engine),
+        round_to_bf16_(round_ && checkpoint.Matrices(TensorRole::kExpertDown, 0, 0).front().dtype !=
+                                     DType::kF32) {}
 
   ReferenceOutput Run(std::span<const int32_t> tokens) {
     ReferenceOutput out;
@@ -45,7 +51,8 @@ class Reference {
     const Row final_norm = Vector(TensorRole::kFinalNorm, kNoLayer);
     const auto cap = static_cast<double>(c_.logit_softcap);
     for (const Row& row : x) {
-      const Row normed = Norm(row, &final_norm);
+      Row normed = Norm(row, &final_norm);
+      Round(embedding.dtype, &normed);
       for (int64_t id = 0; id < c_.vocab_size; ++id) {
         const double logit = Dot(normed, embedding.row(id));
         out.logits.push_back(Is(Mistake::kNoSoftCap) ? logit : cap * std::tanh(logit / cap));
@@ -58,6 +65,7 @@ class Reference {
   struct Matrix {
     int64_t num_cols = 0;
     Row values;
+    DType dtype = DType::kF32;
     const double* row(int64_t index) const { return values.data() + index * num_cols; }
     int64_t num_rows() const { return static_cast<int64_t>(values.size()) / num_cols; }
   };
@@ -69,6 +77,7 @@ class Reference {
     Matrix matrix;
     for (const RawMatrix& source : checkpoint_.Matrices(role, layer, expert)) {
       matrix.num_cols = source.num_cols;
+      matrix.dtype = source.dtype;
       const Row values = PlainValues(source);
       matrix.values.insert(matrix.values.end(), values.begin(), values.end());
     }
@@ -76,7 +85,14 @@ class Reference {
   }
   Row Vector(TensorRole role, int64_t layer) const { return Read(role, layer).values; }
 
-  static Row Times(const Matrix& matrix, const Row& x) {
+  // To what a product with weights of `dtype` takes.
+  void Round(DType dtype, Row* x) const {
+    if (!round_ || dtype == DType::kF32) return;
+    IsQuantised(dtype) ? RoundToInt8(x) : RoundToBf16(x);
+  }
+
+  Row Times(const Matrix& matrix, Row x) const {
+    Round(matrix.dtype, &x);
     Row out(static_cast<size_t>(matrix.num_rows()));
     for (size_t i = 0; i < out.size(); ++i) out[i] = Dot(x, matrix.row(static_cast<int64_t>(i)));
     return out;
@@ -142,6 +158,21 @@ class Reference {
     }
   }
 
+  // Heads that are normed already: times the weight, rotated, the rotated dims to bf16.
+  void ScaleAndRotateHeads(Row* row, int64_t layer, int64_t position, const Row& weight) const {
+    const auto dim = static_cast<size_t>(c_.head_dim(layer)),
+               pairs = static_cast<size_t>(c_.num_rope_pairs(layer));
+    for (size_t begin = 0; begin < row->size(); begin += dim) {
+      double* head = row->data() + begin;
+      for (size_t i = 0; i < dim; ++i) head[i] *= weight[i];
+      Rotate(head, layer, position);
+      for (size_t i = 0; i < pairs; ++i) {
+        head[i] = RoundToBf16(head[i]);
+        head[dim / 2 + i] = RoundToBf16(head[dim / 2 + i]);
+      }
+    }
+  }
+
   Rows Attention(int64_t layer, const Rows& normed) const {
     const bool global = c_.layer_is_global[static_cast<size_t>(layer)];
     const Matrix wq = Read(TensorRole::kQuery, layer), wk = Read(TensorRole::kKey, layer),
@@ -161,7 +192,18 @@ class Reference {
         v.back() = k.back();
         PrepareHeads(&v.back(), layer, position, &k_norm, false);
       }
-      PrepareHeads(&k.back(), layer, position, &k_norm, true);
+      if (round_to_bf16_ && global) {
+        // The engine caches v and derives k from it; only k's rotated part is rounded again.
+        RoundToBf16(&v.back());
+        k.back() = v.back();
+        ScaleAndRotateHeads(&k.back(), layer, position, k_norm);
+      } else {
+        PrepareHeads(&k.back(), layer, position, &k_norm, true);
+        if (round_to_bf16_) {
+          RoundToBf16(&k.back());
+          RoundToBf16(&v.back());
+        }
+      }
       if (global && Is(Mistake::kValueAfterRope)) v.back() = k.back();
     }
     Rows out;
@@ -213,11 +255,14 @@ class Reference {
     const double root =
         Is(Mistake::kGateWithoutRootDim) ? 1.0 : 1.0 / std::sqrt(static_cast<double>(c_.model_dim));
     for (size_t i = 0; i < z.size(); ++i) z[i] *= scale[i] * root;
-    Row p = Times(Read(TensorRole::kGate, layer), z);
+    Matrix gate = Read(TensorRole::kGate, layer);
+    gate.dtype = DType::kF32;  // the engine widens it, whatever the file's format
+    Row p = Times(gate, z);
     const double highest = *std::max_element(p.begin(), p.end());
     double all = 0;
     for (double& v : p) all += v = std::exp(v - highest);
     std::vector<std::pair<int32_t, double>> chosen;
+    chosen.reserve(p.size());
     for (int32_t e = 0; e < c_.num_experts; ++e)
       chosen.emplace_back(e, p[static_cast<size_t>(e)] / all);
     std::stable_sort(chosen.begin(), chosen.end(),
@@ -238,10 +283,11 @@ class Reference {
     for (const auto& [e, weight] : chosen) {
       const Matrix both = Read(TensorRole::kExpertGateUp, layer, e);
       const auto half = static_cast<std::ptrdiff_t>(both.values.size() / 2);
-      Matrix gate{both.num_cols, Row(both.values.begin(), both.values.begin() + half)},
-          up{both.num_cols, Row(both.values.begin() + half, both.values.end())};
+      Matrix gate{both.num_cols, Row(both.values.begin(), both.values.begin() + half), both.dtype},
+          up{both.num_cols, Row(both.values.begin() + half, both.values.end()), both.dtype};
       if (Is(Mistake::kGateUpSwapped)) std::swap(gate, up);
-      const Row y = Ffn(gate, up, Read(TensorRole::kExpertDown, layer, e), input);
+      Row y = Ffn(gate, up, Read(TensorRole::kExpertDown, layer, e), input);
+      if (round_to_bf16_) RoundToBf16(&y);
       for (size_t i = 0; i < sum.size(); ++i) sum[i] += weight * y[i];
     }
     return sum;
@@ -289,6 +335,8 @@ class Reference {
   const Checkpoint& checkpoint_;
   const ModelConfig& c_;
   const Mistake mistake_;
+  const bool round_;
+  const bool round_to_bf16_;  // experts' outputs, keys and values
 };
 
 }  // namespace
@@ -323,8 +371,8 @@ const char* ReferenceMistakeName(ReferenceMistake mistake) {
 }
 
 ReferenceOutput RunReference(const Checkpoint& checkpoint, std::span<const int32_t> tokens,
-                             ReferenceMistake mistake) {
-  return Reference(checkpoint, mistake).Run(tokens);
+                             ReferenceOptions options) {
+  return Reference(checkpoint, options).Run(tokens);
 }
 
 }  // namespace coterie

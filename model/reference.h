@@ -50,9 +50,17 @@ struct ReferenceOutput {
   std::vector<std::vector<double>> hidden;    // [layer][num_tokens * model_dim], the layer's output
 };
 
+struct ReferenceOptions {
+  ReferenceMistake mistake = ReferenceMistake::kNone;
+  // Rounds what the engine rounds, and nothing else: the operand of every product to what the
+  // weights' format takes (kernels/rows.h), and, unless the experts are f32, their outputs and the
+  // cached keys and values to bf16. The engine then differs by its float sums only.
+  bool round_as_engine = false;
+};
+
 // Runs `tokens` as one prompt from position 0.
 ReferenceOutput RunReference(const Checkpoint& checkpoint, std::span<const int32_t> tokens,
-                             ReferenceMistake mistake = ReferenceMistake::kNone);
+                             ReferenceOptions options = {});
 
 }  // namespace coterie
 

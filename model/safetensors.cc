@@ -127,6 +127,7 @@ absl::StatusOr<std::vector<RawTensor>> ReadSafetensors(std::span<const std::byte
     result.push_back(*std::move(tensor));
   }
   std::vector<const RawTensor*> by_offset;
+  by_offset.reserve(result.size());
   for (const RawTensor& tensor : result) by_offset.push_back(&tensor);
   std::sort(by_offset.begin(), by_offset.end(), [](const RawTensor* a, const RawTensor* b) {
     return a->bytes.data() < b->bytes.data();

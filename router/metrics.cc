@@ -62,6 +62,12 @@ RouterMetrics::RouterMetrics(prometheus::Registry& registry, int64_t num_layers,
                      .Register(registry);
   for (int64_t layer = 0; layer < num_layers; ++layer)
     layer_pairs.push_back(&layers.Add({{"layer", std::to_string(layer)}}));
+  auto& distinct = prometheus::BuildCounter()
+                       .Name("router_layer_distinct_experts_total")
+                       .Help("Different experts touched, summed over steps, by layer")
+                       .Register(registry);
+  for (int64_t layer = 0; layer < num_layers; ++layer)
+    layer_distinct_experts.push_back(&distinct.Add({{"layer", std::to_string(layer)}}));
   auto& sent = prometheus::BuildCounter()
                    .Name("router_worker_sent_bytes_total")
                    .Help("Bytes of rows sent to a worker")
@@ -113,7 +119,9 @@ void RouterMetrics::CountRouting(int64_t layer, std::span<const int32_t> experts
   layer_pairs[static_cast<size_t>(layer)]->Increment(static_cast<double>(experts.size()));
   std::fill(seen_.begin(), seen_.end(), false);
   for (int32_t expert : experts) seen_[static_cast<size_t>(expert)] = true;
-  distinct_experts.Observe(static_cast<double>(std::count(seen_.begin(), seen_.end(), true)));
+  const auto distinct = static_cast<double>(std::count(seen_.begin(), seen_.end(), true));
+  distinct_experts.Observe(distinct);
+  layer_distinct_experts[static_cast<size_t>(layer)]->Increment(distinct);
 }
 
 }  // namespace coterie

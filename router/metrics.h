@@ -36,7 +36,8 @@ struct RouterMetrics {
   prometheus::Histogram& decode_step_seconds;
   prometheus::Histogram& dispatch_wait_seconds;
   prometheus::Histogram& distinct_experts;
-  std::vector<prometheus::Counter*> layer_pairs;  // [num_layers]
+  std::vector<prometheus::Counter*> layer_pairs;             // [num_layers]
+  std::vector<prometheus::Counter*> layer_distinct_experts;  // [num_layers]
 
   // By the code of a request's end.
   void CountRequest(const absl::Status& status);

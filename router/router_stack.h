@@ -56,6 +56,7 @@ class RouterStack {
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   Step& step() { return *step_; }
   KvCache& cache() { return *cache_; }
+  RouterMetrics& metrics() { return *metrics_; }
   int64_t resident_bytes() const;
 
  private:

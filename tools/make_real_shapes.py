@@ -35,11 +35,11 @@ def q6_k(rng, rows, cols):
     blocks = rows * cols // 256
     out = np.empty((blocks, 210), np.uint8)
     out[:, :192] = np.frombuffer(rng.bytes(blocks * 192), np.uint8).reshape(blocks, 192)
-    out[:, 192:208] = rng.integers(80, 120, (blocks, 16), np.int8).view(np.uint8) * np.uint8(1)
-    sign = rng.integers(0, 2, (blocks, 16), np.uint8)
-    scales = out[:, 192:208].view(np.int8)
-    scales[sign == 1] *= -1  # q - 32 has mean -0.5: signs make it zero
-    out[:, 208:] = np.full(blocks, 1.0 / (18.5 * 100), np.float16)[:, None].view(np.uint8)
+    scales = rng.integers(8, 13, (blocks, 16), np.int8)
+    scales[rng.integers(0, 2, (blocks, 16), np.uint8) == 1] *= -1  # q - 32 has mean -0.5: signs make it zero
+    out[:, 192:208] = scales.view(np.uint8)
+    step = (cols ** -0.5) / (18.5 * 10)  # standard deviation of a uniform integer from -32 to 31, times the mean scale
+    out[:, 208:] = np.full(blocks, step, np.float16)[:, None].view(np.uint8)
     return out.reshape(rows, cols // 256 * 210)
 
 
@@ -132,11 +132,9 @@ def main():
     rng = np.random.Generator(np.random.SFC64(args.seed))
     for name, shape, kind in tensors:
         rows = int(np.prod(shape[:-1]))
-        if kind == "q4" and rows * shape[-1] > 1 << 26:  # the experts of a layer, piece by piece
-            pool = q4_0(rng, rows // 8, shape[-1])
-            data = np.concatenate([np.roll(pool, int(rng.integers(pool.shape[0])), axis=0) for _ in range(8)])
-        elif kind == "q4":
-            data = q4_0(rng, rows, shape[-1])
+        if kind == "q4":
+            pieces = 16 if rows * shape[-1] > 1 << 26 else 1  # the experts of a layer: less memory, better cached
+            data = np.concatenate([q4_0(rng, rows // pieces, shape[-1]) for _ in range(pieces)])
         elif kind == "q6":
             data = np.concatenate([q6_k(rng, rows // 16, shape[-1]) for _ in range(16)])
         elif kind == "rope":
@@ -145,8 +143,8 @@ def main():
             data = rng.normal(0, 1, shape).astype(np.float32)
         elif kind == "head_norm":
             data = rng.uniform(0.15, 0.35, shape).astype(np.float32)
-        elif kind == "output_norm":  # logits of some 5 about zero; at 50 the soft cap would make the largest all the same
-            data = rng.uniform(0.08, 0.12, shape).astype(np.float32)
+        elif kind == "output_norm":  # logits up to some 12; at 50 the soft cap would make the largest all the same
+            data = rng.uniform(2, 3, shape).astype(np.float32)
         else:
             data = rng.uniform(0.8, 1.2, shape).astype(np.float32)
         w.write_tensor_data(data)

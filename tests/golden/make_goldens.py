@@ -5,6 +5,7 @@ logits/logits.f32       [all positions of all prompts, 304] float32, little-endi
 logits/deviation.txt    per prompt: how far transformers in bfloat16 is from that, as a share of the largest logit
 logits/greedy.txt       per prompt: 24 greedy tokens, each followed by the gap between its logit and the runner-up's
 logits/gate.txt         prompt layer position, then expert and weight in rank order
+logits/gate_input.f32   [lines of gate.txt, 64] float32: what the gate was given there
 tokenizer/*.bin         records: u32 mode (0 control tokens parsed, 1 plain text), u32 bytes, text, u32 count, i32 ids, u32 bytes, decoded text
 """
 
@@ -45,18 +46,20 @@ def write_logits():
     gate = []
 
     def hook(layer):
-        def record(_module, _inputs, outputs):
-            gate.append((layer, outputs))
+        def record(_module, inputs, outputs):
+            gate.append((layer, inputs[0], outputs))
         return record
 
     handles = [layer.router.register_forward_hook(hook(i)) for i, layer in enumerate(f32.model.layers)]
+    gate_inputs = []
     lines = {"prompts": [], "deviation": [], "greedy": [], "gate": []}
     with open(os.path.join(out, "logits.f32"), "wb") as f:
         for index, prompt in enumerate(prompts):
             gate.clear()
             logits = run(f32, prompt)
             if index < 4:
-                for layer, outputs in gate:
+                for layer, inputs, outputs in gate:
+                    gate_inputs.append(inputs.reshape(len(prompt), -1).float())
                     weights, experts = outputs[-2], outputs[-1]
                     if weights.dtype in (torch.int64, torch.int32):
                         weights, experts = experts, weights
@@ -75,6 +78,7 @@ def write_logits():
             lines["greedy"].append(" ".join(greedy))
     for handle in handles:
         handle.remove()
+    open(os.path.join(out, "gate_input.f32"), "wb").write(torch.cat(gate_inputs).numpy().astype("<f4").tobytes())
     for name, text in lines.items():
         open(os.path.join(out, name + ".txt"), "w").write("\n".join(text) + "\n")
 

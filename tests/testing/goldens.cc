@@ -46,6 +46,7 @@ std::vector<Golden> ReadGoldens() {
 
 std::vector<GoldenRoute> ReadGoldenRoutes() {
   std::vector<GoldenRoute> routes;
+  std::ifstream inputs(kFolder + "gate_input.f32", std::ios::binary);
   for (const std::string& line : Lines("gate.txt")) {
     std::istringstream fields(line);
     GoldenRoute route;
@@ -55,6 +56,10 @@ std::vector<GoldenRoute> ReadGoldenRoutes() {
       route.experts.push_back(expert);
       route.weights.push_back(weight);
     }
+    route.input.resize(kTinyModelDim);
+    inputs.read(reinterpret_cast<char*>(route.input.data()),
+                static_cast<std::streamsize>(route.input.size() * sizeof(float)));
+    CHECK(inputs.good());
     routes.push_back(std::move(route));
   }
   return routes;

@@ -10,6 +10,7 @@ namespace coterie {
 
 inline const std::string kCheckpoints = "tests/golden/checkpoints/";
 inline constexpr int64_t kTinyVocab = 304;
+inline constexpr int64_t kTinyModelDim = 64;
 
 struct Golden {
   std::vector<int32_t> prompt;
@@ -23,6 +24,7 @@ struct GoldenRoute {
   int64_t prompt = 0, layer = 0, position = 0;
   std::vector<int32_t> experts;
   std::vector<double> weights;
+  std::vector<float> input;  // what the gate was given, [kTinyModelDim]
 };
 
 // Aborts when the files are not there.

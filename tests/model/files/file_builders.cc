@@ -96,7 +96,7 @@ std::string NewFolder() {
   static int count = 0;
   const char* base = std::getenv("TEST_TMPDIR");
   CHECK(base != nullptr) << "TEST_TMPDIR is not set";
-  const std::string path = absl::StrCat(base, "/folder", count++);
+  std::string path = absl::StrCat(base, "/folder", count++);
   std::filesystem::create_directories(path);
   return path;
 }

@@ -74,14 +74,14 @@ GgufParts MiniGguf() {
 }
 
 std::string WriteMini(const std::vector<FileTensor>& tensors, const std::string& config_json) {
-  const std::string folder = NewFolder();
+  std::string folder = NewFolder();
   WriteFile(folder + "/config.json", config_json);
   WriteFile(folder + "/model.safetensors", SafetensorsOf(tensors));
   return folder;
 }
 
 std::string WriteGguf(const GgufParts& parts) {
-  const std::string path = NewFolder() + "/model.gguf";
+  std::string path = NewFolder() + "/model.gguf";
   WriteFile(path, GgufOf(parts));
   return path;
 }

@@ -100,7 +100,9 @@ TEST_F(WeightsTest, ExpertRowsThatAreNoWholeBlocksAreNotQuantised) {
     for (const auto& [name, shape] :
          {std::pair<std::string, std::vector<int64_t>>{"experts.gate_up_proj", {2, 32, 32}},
           {"experts.down_proj", {2, 32, 16}}}) {
-      Named(kPrefix + layer + name, &tensors_) = F32Tensor(kPrefix + layer + name, shape);
+      std::string tensor = kPrefix;
+      tensor.append(layer).append(name);
+      Named(tensor, &tensors_) = F32Tensor(tensor, shape);
     }
   }
   const auto checkpoint =

@@ -24,6 +24,7 @@ class DetokenizerTest : public ::testing::Test {
  protected:
   std::vector<int32_t> Ids(const std::vector<std::string>& spellings) const {
     std::vector<int32_t> ids;
+    ids.reserve(spellings.size());
     for (const std::string& spelling : spellings) ids.push_back(builder_.Id(spelling));
     return ids;
   }

@@ -61,7 +61,7 @@ class Reader {
 
   std::string Bytes(size_t count) {
     EXPECT_LE(place_ + count, bytes_.size()) << "the golden file ends early";
-    const std::string bytes = bytes_.substr(std::min(place_, bytes_.size()), count);
+    std::string bytes = bytes_.substr(std::min(place_, bytes_.size()), count);
     place_ += count;
     return bytes;
   }

@@ -84,7 +84,7 @@ std::string RandomText(int num_characters, std::mt19937_64* random) {
     const uint64_t kind = (*random)() % 4;
     uint32_t point = (*random)() % 0x110000;
     if (kind == 0) point = (*random)() % 0x80;
-    if (kind == 1) point = "helowrd "[(*random)() % 8];
+    if (kind == 1) point = static_cast<unsigned char>("helowrd "[(*random)() % 8]);
     const bool surrogate = point >= 0xD800 && point < 0xE000;
     text += kind == 2 || surrogate || point == 0x2581 ? kKnown[(*random)() % kKnown.size()]
                                                       : Utf8(point);

@@ -117,6 +117,17 @@ std::vector<float> TrunkRunner::Run(std::span<const Part> parts, const OnGate& o
   return logits;
 }
 
+Routing TrunkRunner::Gate(int64_t layer, std::span<const float> rows) {
+  const size_t count = rows.size() / static_cast<size_t>(config().model_dim);
+  const std::vector<int32_t> tokens(count);
+  const std::vector<int64_t> positions(count);
+  const std::vector<KvView> views(count * static_cast<size_t>(config().num_layers));
+  trunk_->Begin({.tokens = tokens, .positions = positions, .views = views});
+  std::copy(rows.begin(), rows.end(), trunk_->residual().data());
+  trunk_->Gate(layer);
+  return trunk_->routing();
+}
+
 std::vector<float> TrunkRunner::Prompt(std::span<const int32_t> tokens, int64_t chunk) {
   Sequence sequence;
   std::vector<float> all;

@@ -37,6 +37,9 @@ class TrunkRunner {
 
   // One step over the rows of all parts. Logits of every row, [rows, vocab_size].
   std::vector<float> Run(std::span<const Part> parts, const OnGate& on_gate = {});
+  // What the gate of `layer` makes of rows that are given here, [rows, model_dim]; valid until the
+  // next call.
+  Routing Gate(int64_t layer, std::span<const float> rows);
   // A whole prompt in chunks.
   std::vector<float> Prompt(std::span<const int32_t> tokens, int64_t chunk);
 
