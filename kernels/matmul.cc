@@ -23,12 +23,35 @@ struct Workspace {
   std::vector<JobStart> starts;   // where each job's rows begin
   std::vector<PreparedRow> rows;  // all jobs' rows, one after the other
   std::vector<Slice> slices;
-  Buffer derived;  // sums of int8 rows, or f32 copies of bf16 rows
+  Buffer derived;  // offsets of int8 rows, or f32 copies of bf16 rows
 };
 
 Workspace& ThreadWorkspace() {
   thread_local Workspace workspace;
   return workspace;
+}
+
+// How weights of a quantised format are stored: `offset` too large, so that they are unsigned, and
+// scaled by groups.
+struct StoredOffset {
+  int64_t group;
+  int32_t offset;
+};
+
+StoredOffset StoredOffsetOf(DType format) {
+  switch (format) {
+    case DType::kQ8_0:
+      return {32, 128};
+    case DType::kQ4_0:
+      return {32, 8};
+    case DType::kQ6_K:
+      return {16, 32};
+    case DType::kF32:
+    case DType::kF16:
+    case DType::kBF16:
+      break;
+  }
+  return {32, 0};
 }
 
 int64_t DerivedBytes(RowFormat format, int64_t num_inputs) {
@@ -43,17 +66,18 @@ int64_t DerivedBytes(RowFormat format, int64_t num_inputs) {
   return 0;
 }
 
-void PrepareRow(RowFormat format, int64_t num_inputs, const std::byte* source, std::byte* derived,
+void PrepareRow(const PackedMatrix& weights, const std::byte* source, std::byte* derived,
                 PreparedRow* row) {
   row->values = source;
-  if (format == RowFormat::kBF16) {
-    Bodies().bf16_to_f32(reinterpret_cast<const uint16_t*>(source), num_inputs,
+  if (weights.row_format() == RowFormat::kBF16) {
+    Bodies().bf16_to_f32(reinterpret_cast<const uint16_t*>(source), weights.num_inputs(),
                          reinterpret_cast<float*>(derived));
     row->values = derived;
-  } else if (format == RowFormat::kInt8) {
-    Bodies().int8_sums(reinterpret_cast<const int8_t*>(source), num_inputs,
-                       reinterpret_cast<int32_t*>(derived));
-    row->sums = reinterpret_cast<const int32_t*>(derived);
+  } else if (weights.row_format() == RowFormat::kInt8) {
+    const StoredOffset stored = StoredOffsetOf(weights.format());
+    Bodies().int8_offsets(reinterpret_cast<const int8_t*>(source), weights.num_inputs(),
+                          stored.group, stored.offset, reinterpret_cast<int32_t*>(derived));
+    row->offsets = reinterpret_cast<const int32_t*>(derived);
   }
 }
 
@@ -68,24 +92,31 @@ void PrepareRows(std::span<const MatMulJob> jobs, Workspace* w, Parallel& pool) 
   }
   w->rows.assign(static_cast<size_t>(num_rows), {});
   w->derived.Reserve(static_cast<size_t>(derived_bytes));
-  const auto prepare_job = [&](int64_t j) {
-    const MatMulJob& job = jobs[static_cast<size_t>(j)];
-    const RowFormat format = job.weights->row_format();
-    const int64_t num_inputs = job.weights->num_inputs(), bytes = DerivedBytes(format, num_inputs);
-    PreparedRow* rows = w->rows.data() + w->starts[static_cast<size_t>(j)].row;
-    std::byte* derived = w->derived.data() + w->starts[static_cast<size_t>(j)].derived_byte;
-    for (size_t r = 0; r < job.rows.size(); ++r) {
-      PrepareRow(format, num_inputs, job.rows[r], derived + static_cast<int64_t>(r) * bytes,
-                 &rows[r]);
-      rows[r].out = job.out + static_cast<int64_t>(r) * job.out_stride;
+  // Rows [begin, end) of all jobs' rows.
+  const auto prepare = [&](int64_t begin, int64_t end) {
+    auto start = std::upper_bound(
+        w->starts.begin(), w->starts.end(), begin,
+        [](int64_t row, const Workspace::JobStart& next) { return row < next.row; });
+    for (size_t j = static_cast<size_t>(start - w->starts.begin()) - 1; begin < end; ++j) {
+      const MatMulJob& job = jobs[j];
+      const int64_t bytes = DerivedBytes(job.weights->row_format(), job.weights->num_inputs()),
+                    first = w->starts[j].row,
+                    last = std::min(end, first + static_cast<int64_t>(job.rows.size()));
+      for (; begin < last; ++begin) {
+        const int64_t r = begin - first;
+        PreparedRow& row = w->rows[static_cast<size_t>(begin)];
+        PrepareRow(*job.weights, job.rows[static_cast<size_t>(r)],
+                   w->derived.data() + w->starts[j].derived_byte + r * bytes, &row);
+        row.out = job.out + r * job.out_stride;
+      }
     }
   };
   // A few rows are not worth waking the pool for.
-  if (num_rows >= 64 && jobs.size() > 1) {
-    pool.For(static_cast<int64_t>(jobs.size()), prepare_job);
-  } else {
-    for (int64_t j = 0; j < static_cast<int64_t>(jobs.size()); ++j) prepare_job(j);
-  }
+  constexpr int64_t kRowsPerTask = 32;
+  if (num_rows < 2 * kRowsPerTask) return prepare(0, num_rows);
+  pool.For((num_rows + kRowsPerTask - 1) / kRowsPerTask, [&](int64_t task) {
+    prepare(task * kRowsPerTask, std::min(num_rows, (task + 1) * kRowsPerTask));
+  });
 }
 
 // Cuts the jobs into slices of about equal work: enough of them that threads end together, large

@@ -26,6 +26,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "bench/kernels/machine_limits.h"
+#include "kernels/check.h"
 #include "kernels/isa.h"
 #include "kernels/status_macros.h"
 #include "model/load_flags.h"
@@ -60,8 +61,12 @@ double Median(std::vector<double> values) {
 
 class EngineBench {
  public:
-  EngineBench(RouterStack* stack, uint32_t seed)
-      : stack_(stack), rng_(seed), distinct_before_(DistinctTotals()) {}
+  // A sequence decodes `decode_tokens` at most.
+  EngineBench(RouterStack* stack, int64_t decode_tokens, uint32_t seed)
+      : stack_(stack),
+        decode_tokens_(decode_tokens),
+        rng_(seed),
+        distinct_before_(DistinctTotals()) {}
 
   // Tokens a second of one prompt into an empty cache.
   absl::StatusOr<double> Prefill(int64_t num_tokens) {
@@ -74,6 +79,7 @@ class EngineBench {
 
   // Steps of `batch` sequences with a short past each; the first has the prompt of Prefill.
   absl::StatusOr<double> Decode(int64_t batch, int64_t past, int64_t steps) {
+    CHECK_LE(steps, decode_tokens_);
     while (static_cast<int64_t>(sequences_.size()) < batch) {
       RETURN_IF_ERROR(AddSequence(kShortPast));
       RETURN_IF_ERROR(Run(PromptRows(*sequences_.back(), kShortPast)));
@@ -82,15 +88,14 @@ class EngineBench {
     const auto start = Clock::now();
     for (int64_t step = 0; step < steps; ++step) {
       std::vector<StepRow> rows;
-      for (size_t i = 0; i < sequences_.size(); ++i) {
+      for (size_t i = 0; i < static_cast<size_t>(batch); ++i) {
         const int64_t position = (i == 0 ? past : kShortPast) + step;
         sequences_[i]->Grow(position + 1);
         rows.push_back({Draw(), position, sequences_[i].get(), true});
       }
       RETURN_IF_ERROR(Run(rows));
     }
-    const double seconds = SecondsSince(start);
-    return static_cast<double>(batch * steps) / seconds;
+    return static_cast<double>(batch * steps) / SecondsSince(start);
   }
 
   // Distinct experts of a step, for every layer, since the last Decode began.
@@ -103,7 +108,6 @@ class EngineBench {
 
  private:
   static constexpr int64_t kShortPast = 16;
-  static constexpr int64_t kMaxGenerated = 1024;
 
   int32_t Draw() {
     const auto vocab = static_cast<uint32_t>(stack_->config().vocab_size);
@@ -113,7 +117,7 @@ class EngineBench {
   }
 
   absl::Status AddSequence(int64_t num_tokens) {
-    sequences_.push_back(stack_->cache().Reserve(num_tokens + kMaxGenerated));
+    sequences_.push_back(stack_->cache().Reserve(num_tokens + decode_tokens_));
     if (sequences_.back() != nullptr) return absl::OkStatus();
     return absl::ResourceExhaustedError("no room in the KV cache for so many sequences");
   }
@@ -138,6 +142,7 @@ class EngineBench {
   }
 
   RouterStack* const stack_;
+  const int64_t decode_tokens_;
   std::mt19937 rng_;
   std::vector<std::unique_ptr<KvCache::Sequence>> sequences_;
   std::vector<double> distinct_before_;
@@ -177,7 +182,7 @@ absl::Status Run() {
   const double load_seconds = SecondsSince(loading);
 
   const uint32_t seed = absl::GetFlag(FLAGS_seed);
-  EngineBench bench(stack.get(), seed);
+  EngineBench bench(stack.get(), decode_tokens, seed);
   RETURN_IF_ERROR(bench.Prefill(16).status());  // touches the weights once
   std::vector<double> prefill;
   std::vector<std::vector<double>> decode(batches.size());

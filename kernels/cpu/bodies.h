@@ -8,12 +8,12 @@
 
 namespace coterie {
 
-// Rows of one product, prepared: plain formats as f32 values; int8 rows with the sums of each 16
-// values, which undo the offset that makes weights unsigned.
+// Rows of one product, prepared: plain formats as f32 values; int8 rows with what each group's dot
+// product starts from, to undo the offset that makes the weights unsigned.
 struct PreparedRow {
-  const void* values = nullptr;   // float[K], or int8[K] followed by float[K / 32]
-  const int32_t* sums = nullptr;  // [K / 16] for int8 rows
-  float* out = nullptr;           // outputs of this row, from output 0
+  const void* values = nullptr;      // float[K], or int8[K] followed by float[K / 32]
+  const int32_t* offsets = nullptr;  // int8 rows: [K / group], minus weight offset times Σ x
+  float* out = nullptr;              // outputs of this row, from output 0
 };
 
 // Panels [panel_begin, panel_end) of a packed matrix times `num_rows` rows.
@@ -64,7 +64,8 @@ struct KernelBodies {
   void (*f32_to_bf16)(const float* x, int64_t n, uint16_t* out);
   void (*bf16_to_f32)(const uint16_t* x, int64_t n, float* out);
   void (*encode_int8)(const float* x, int64_t n, int8_t* out, float* scales);
-  void (*int8_sums)(const int8_t* x, int64_t n, int32_t* sums);
+  void (*int8_offsets)(const int8_t* x, int64_t n, int64_t group, int32_t weight_offset,
+                       int32_t* offsets);
 };
 
 extern const KernelBodies kPortableBodies;

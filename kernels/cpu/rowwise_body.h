@@ -88,11 +88,14 @@ void EncodeInt8Row(const float* x, int64_t n, int8_t* out, float* scales) {
   }
 }
 
-void Int8SumsRow(const int8_t* x, int64_t n, int32_t* sums) {
-  for (int64_t i = 0; i < n; i += 16) {
+void Int8OffsetsRow(const int8_t* x, int64_t n, int64_t group, int32_t weight_offset,
+                    int32_t* offsets) {
+  for (int64_t i = 0; i < n; i += group) {
     int32_t sum = 0;
-    for (int j = 0; j < 16; ++j) sum += x[i + j];
-    sums[i / 16] = sum;
+    for (int64_t j = 0; j < group; j += 16) {
+      for (int k = 0; k < 16; ++k) sum += x[i + j + k];
+    }
+    *offsets++ = -weight_offset * sum;
   }
 }
 

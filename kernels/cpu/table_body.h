@@ -24,7 +24,7 @@ constexpr KernelBodies MakeBodies() {
       .f32_to_bf16 = F32ToBF16Row,
       .bf16_to_f32 = BF16ToF32Row,
       .encode_int8 = EncodeInt8Row,
-      .int8_sums = Int8SumsRow,
+      .int8_offsets = Int8OffsetsRow,
   };
 }
 
