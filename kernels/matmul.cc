@@ -130,7 +130,7 @@ void CutSlices(std::span<const MatMulJob> jobs, int num_threads, std::vector<Sli
   int64_t total = 0;
   for (const MatMulJob& job : jobs)
     total += job.rows.empty() ? 0 : job.weights->num_panels() * panel_cost(job);
-  const int64_t target = std::max<int64_t>(total / (int64_t{num_threads} * 8), 64 << 10);
+  const int64_t target = std::max<int64_t>(total / (int64_t{num_threads} * 24), 32 << 10);
   for (int64_t j = 0; j < static_cast<int64_t>(jobs.size()); ++j) {
     const MatMulJob& job = jobs[static_cast<size_t>(j)];
     if (job.rows.empty()) continue;

@@ -11,12 +11,25 @@
 namespace coterie {
 namespace {
 
+constexpr int kPausesBeforeYield = 16;
+
 void Pause() {
 #if defined(__x86_64__)
   _mm_pause();
 #else
   std::this_thread::yield();
 #endif
+}
+
+// One turn of a waiting loop. After half a microsecond the core is offered to others at every turn:
+// where there are more runnable threads than cores, the thread waited for may need this one, and so
+// may an expert worker on the same machine.
+void PauseOrYield(int spins) {
+  if (spins < kPausesBeforeYield) {
+    Pause();
+  } else {
+    std::this_thread::yield();
+  }
 }
 
 }  // namespace
@@ -55,15 +68,7 @@ void Parallel::For(int64_t num_tasks, absl::FunctionRef<void(int64_t task)> body
     wake_.notify_all();
   }
   RunTasks();
-  // Yielding matters where there are more runnable threads than cores: the thread waited for may
-  // need this one.
-  for (int spins = 0; busy_.load(std::memory_order_acquire) != 0; ++spins) {
-    if (spins < 2000) {
-      Pause();
-    } else {
-      std::this_thread::yield();
-    }
-  }
+  for (int spins = 0; busy_.load(std::memory_order_acquire) != 0; ++spins) PauseOrYield(spins);
 }
 
 void Parallel::RunTasks() {
@@ -81,7 +86,7 @@ void Parallel::Work(int spin_us) {
     int spins = 0;
     while (generation_.load(std::memory_order_acquire) == seen &&
            !stop_.load(std::memory_order_relaxed)) {
-      Pause();
+      PauseOrYield(spins);
       if (++spins % 64 != 0 || std::chrono::steady_clock::now() < spin_end) continue;
       std::unique_lock<std::mutex> lock(mu_);
       sleepers_.fetch_add(1);

@@ -33,7 +33,7 @@ def arguments():
     parser.add_argument("--model", required=True, help="GGUF file")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each program; of the router in the cluster")
-    parser.add_argument("--worker_threads", type=int, default=1, help="of each of the two workers")
+    parser.add_argument("--worker_threads", type=int, default=2, help="of each of the two workers")
     parser.add_argument("--prefill_tokens", type=int, default=512)
     parser.add_argument("--decode_tokens", type=int, default=32)
     parser.add_argument("--batches", default="1,8,32", help="sequences that decode together; llama.cpp runs one")

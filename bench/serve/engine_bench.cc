@@ -59,6 +59,12 @@ double Median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+// Of one step: what the router waited for experts after the dense branch, and what the workers say
+// they computed, all of them together.
+struct ExpertTime {
+  double wait_seconds = 0, compute_seconds = 0;
+};
+
 class EngineBench {
  public:
   // A sequence decodes `decode_tokens` at most.
@@ -85,6 +91,7 @@ class EngineBench {
       RETURN_IF_ERROR(Run(PromptRows(*sequences_.back(), kShortPast)));
     }
     distinct_before_ = DistinctTotals();
+    expert_time_before_ = ExpertTimeTotals();
     const auto start = Clock::now();
     for (int64_t step = 0; step < steps; ++step) {
       std::vector<StepRow> rows;
@@ -96,6 +103,13 @@ class EngineBench {
       RETURN_IF_ERROR(Run(rows));
     }
     return static_cast<double>(batch * steps) / SecondsSince(start);
+  }
+
+  ExpertTime TimeOfExperts(int64_t steps) const {
+    const ExpertTime now = ExpertTimeTotals();
+    const auto n = static_cast<double>(steps);
+    return {(now.wait_seconds - expert_time_before_.wait_seconds) / n,
+            (now.compute_seconds - expert_time_before_.compute_seconds) / n};
   }
 
   // Distinct experts of a step, for every layer, since the last Decode began.
@@ -141,11 +155,20 @@ class EngineBench {
     return totals;
   }
 
+  ExpertTime ExpertTimeTotals() const {
+    ExpertTime time;
+    time.wait_seconds = stack_->metrics().dispatch_wait_seconds.Collect().histogram.sample_sum;
+    for (const WorkerSet::Worker& worker : stack_->workers().Describe())
+      time.compute_seconds += worker.compute_seconds;
+    return time;
+  }
+
   RouterStack* const stack_;
   const int64_t decode_tokens_;
   std::mt19937 rng_;
   std::vector<std::unique_ptr<KvCache::Sequence>> sequences_;
   std::vector<double> distinct_before_;
+  ExpertTime expert_time_before_;
 };
 
 std::string Numbers(const std::vector<double>& values) {
@@ -187,6 +210,7 @@ absl::Status Run() {
   std::vector<double> prefill;
   std::vector<std::vector<double>> decode(batches.size());
   std::vector<std::vector<double>> distinct(batches.size());
+  std::vector<ExpertTime> expert_time(batches.size());
   for (int run = 0; run < runs; ++run) {
     ASSIGN_OR_RETURN(const double tokens_per_second, bench.Prefill(prefill_tokens));
     prefill.push_back(tokens_per_second);
@@ -195,6 +219,7 @@ absl::Status Run() {
       ASSIGN_OR_RETURN(const double speed, bench.Decode(batches[i], prefill_tokens, decode_tokens));
       decode[i].push_back(speed);
       distinct[i] = bench.DistinctExperts(decode_tokens);
+      expert_time[i] = bench.TimeOfExperts(decode_tokens);
     }
   }
   const double bandwidth = MeasureReadBandwidth(num_threads);
@@ -215,7 +240,9 @@ absl::Status Run() {
     absl::StrAppend(&json, i == 0 ? "" : ",", "{\"batch\":", batches[i],
                     ",\"tokens_per_second\":", Median(decode[i]), ",\"runs\":[", Numbers(decode[i]),
                     "],\"distinct_experts\":{\"mean\":", mean, ",\"least_layer\":", *least,
-                    ",\"most_layer\":", *most, "}}");
+                    ",\"most_layer\":", *most,
+                    "},\"wait_seconds_a_step\":", expert_time[i].wait_seconds,
+                    ",\"compute_seconds_a_step\":", expert_time[i].compute_seconds, "}");
   }
   std::printf("%s]}\n", json.c_str());
   stack->Stop(absl::InfinitePast());

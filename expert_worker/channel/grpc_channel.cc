@@ -102,8 +102,16 @@ class GrpcChannel::Link {
       return replies_.contains(id) || epoch_ != epoch || !state_.connected;
     };
     // The clock of the deadline may be turned; a steady one is waited on.
-    const auto until =
-        std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(deadline - absl::Now());
+    const auto begin = std::chrono::steady_clock::now(),
+               until = begin + absl::ToChronoNanoseconds(deadline - absl::Now());
+    // To be woken costs some 50 us, and every layer of every token waits here.
+    while (!settled() && std::chrono::steady_clock::now() - begin < options_.spin) {
+      const uint64_t seen = num_changes_;
+      lock.unlock();
+      while (num_changes_ == seen && std::chrono::steady_clock::now() - begin < options_.spin)
+        std::this_thread::yield();
+      lock.lock();
+    }
     const bool in_time = changed_.wait_until(lock, until, settled);
     pending_.erase(id);
     const auto reply = replies_.find(id);
@@ -236,6 +244,7 @@ class GrpcChannel::Link {
         continue;  // given up meanwhile: a late answer is dropped
       const uint64_t id = reply->dispatch_id();
       replies_[id] = std::move(reply);
+      ++num_changes_;
       changed_.notify_all();
       reply = spare_ != nullptr ? std::move(spare_) : std::make_unique<v1::CombineReply>();
     }
@@ -253,6 +262,7 @@ class GrpcChannel::Link {
     std::lock_guard<std::mutex> lock(mu_);
     state_.connected = false;
     state_.status = status;
+    ++num_changes_;
     changed_.notify_all();
   }
 
@@ -283,6 +293,8 @@ class GrpcChannel::Link {
 
   mutable std::mutex mu_;
   std::condition_variable changed_;
+  std::atomic<uint64_t> num_changes_{
+      0};  // of replies_ and of state_; read without mu_ while spinning
   bool stop_ = false;
   State state_;
   uint64_t epoch_ = 0;

@@ -31,6 +31,8 @@ class GrpcChannel : public ExpertChannel {
     absl::Duration load_timeout = absl::Minutes(10);
     absl::Duration send_timeout =
         absl::Seconds(10);  // a worker that takes no bytes for so long is given up
+    // How long Await looks for an answer before it sleeps; it offers its core to others meanwhile.
+    std::chrono::microseconds spin = std::chrono::microseconds(2000);
     absl::Duration retry_first = absl::Milliseconds(50);
     absl::Duration retry_last = absl::Seconds(1);
     // Called from the channel's thread after the link came up or was lost.
