@@ -33,10 +33,13 @@ void RmsNormHeads(const Tensor& x, int64_t head_dim, std::span<const float> weig
 
 // One product: out row i = w · rows[i]. rows[i] points to an encoded row in w->row_format() with
 // w->num_inputs() columns. out: row i starts at out + i * out_stride, w->num_outputs() values.
-//   f32/bf16/f16   in order over inputs: acc = fma(w, x, acc)
-//   q8_0/q4_0      in order over groups of 32: acc = fma(scale_x, scale_w * float(Σ q_w q_x), acc),
-//   the inner sum exact in int32 q6_k           in order over groups of 32: acc = fma(scale_x, d *
-//   float(s0 Σ0 + s1 Σ1), acc), inner sums over 16 exact in int32
+//   f32, bf16, f16: in order over inputs, acc = fma(w, x, acc).
+//
+//   q8_0, q4_0: in order over groups of 32, acc = fma(scale_x, scale_w * float(Σ q_w q_x), acc),
+//   the inner sum exact in int32.
+//
+//   q6_k: in order over groups of 32, acc = fma(scale_x, d * float(s0 Σ0 + s1 Σ1), acc), the inner
+//   sums over 16 exact in int32.
 struct MatMulJob {
   const PackedMatrix* weights = nullptr;
   std::span<const std::byte* const> rows;

@@ -3,11 +3,17 @@
 // Sixteen outputs form a panel; within it the inputs run in order, so each output has one order of
 // summation, the same for every instruction set, tile, thread count and batch. Layout of a panel,
 // by format:
-//   f32, bf16, f16   [num_inputs][16] values
-//   q8_0             [num_inputs/4][16][4] uint8 (weight + 128), then [num_inputs/32][16] f16
-//   scales q4_0             [num_inputs/32][4][16][4] bytes (low nibble: input 4g+j, high nibble:
-//   input 16+4g+j; weight + 8), then scales as q8_0 q6_k             [num_inputs/4][16][4] uint8
-//   (weight + 32), then [num_inputs/16][16] int8 scales, then [num_inputs/256][16] f16 scales
+//   f32, bf16, f16: [num_inputs][16] values.
+//
+//   q8_0: [num_inputs/4][16][4] uint8, weight + 128; then [num_inputs/32][16] f16 scales.
+//
+//   q4_0: [num_inputs/32][4][16][4] bytes, weight + 8, low nibble input 4g+j of the group, high
+//   nibble input 16+4g+j; then scales as q8_0.
+//
+//   q6_k: per 32 inputs 384 bytes: [4][16][4] bytes of two low nibbles as in q4_0, then [2][16][4]
+//   bytes of the top bit pairs, weight + 32; then [num_inputs/16][16] int8 scales; then
+//   [num_inputs/256][16] f16 scales.
+//
 // Panels start 64-byte aligned; outputs beyond num_outputs are zero.
 //
 // Thread rule: immutable after Pack; read by any number of threads.

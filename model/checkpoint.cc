@@ -1,25 +1,19 @@
 #include "model/checkpoint.h"
 
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <map>
 #include <set>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "kernels/status_macros.h"
+#include "model/checkpoint_digest.h"
 #include "model/config_gguf.h"
 #include "model/gguf.h"
+#include "model/gguf_tokenizer.h"
 #include "model/mapped_file.h"
 #include "model/safetensors.h"
 
@@ -182,35 +176,13 @@ absl::Status FileCheckpoint::CheckTypes() const {
   return absl::OkStatus();
 }
 
-// Headers tell most models apart; fine-tunes of one shape differ in their bytes, of which a few at
-// fixed places are read, so that a process touches little of what it does not hold.
 void FileCheckpoint::ComputeDigest() {
-  XXH3_state_t* state = XXH3_createState();
-  XXH3_128bits_reset(state);
-  const auto add = [&](absl::string_view text) {
-    XXH3_128bits_update(state, text.data(), text.size());
-  };
-  add(absl::StrCat(config_.num_layers, ",", config_.model_dim, ",", config_.num_heads, ",",
-                   config_.sliding_window, ",", config_.num_experts, ",", config_.experts_per_token,
-                   ",", config_.rope_theta_sliding, ",", config_.rope_theta_global, ",",
-                   config_.rope_partial_global, ",", config_.norm_eps, ",", config_.logit_softcap,
-                   ";"));
-  constexpr size_t kSamples = 4, kSampleBytes = 256;
+  CheckpointDigest digest(config_);
   for (const auto& [key, parts] : parts_) {
-    for (const RawTensor* tensor : parts.tensors) {
-      add(absl::StrCat(static_cast<int>(key.first), "@", key.second, ":", DTypeName(tensor->dtype),
-                       ShapeText(tensor->shape), ";"));
-      for (size_t i = 0; i < kSamples; ++i) {
-        const size_t begin = tensor->bytes.size() / kSamples * i;
-        const std::span<const std::byte> sample =
-            tensor->bytes.subspan(begin, std::min(kSampleBytes, tensor->bytes.size() - begin));
-        XXH3_128bits_update(state, sample.data(), sample.size());
-      }
-    }
+    for (const RawTensor* tensor : parts.tensors)
+      digest.Add(static_cast<int>(key.first), key.second, *tensor);
   }
-  const XXH128_hash_t hash = XXH3_128bits_digest(state);
-  XXH3_freeState(state);
-  digest_ = absl::StrFormat("%016x%016x", hash.high64, hash.low64);
+  digest_ = digest.Text();
 }
 
 absl::Status FileCheckpoint::OpenDirectory(const std::string& path) {
@@ -256,20 +228,7 @@ absl::Status FileCheckpoint::OpenGguf(const std::string& path) {
                                                  " files; merge them with llama-gguf-split"));
   }
   ASSIGN_OR_RETURN(config_, ModelConfigFromGguf(gguf));
-  GgufTokenizer& t = gguf_tokenizer_;
-  ASSIGN_OR_RETURN(t.model, gguf.String("tokenizer.ggml.model"));
-  ASSIGN_OR_RETURN(t.tokens, gguf.Strings("tokenizer.ggml.tokens"));
-  ASSIGN_OR_RETURN(t.merges, gguf.Strings("tokenizer.ggml.merges"));
-  ASSIGN_OR_RETURN(const std::vector<int64_t> types, gguf.Ints("tokenizer.ggml.token_type"));
-  t.token_types.assign(types.begin(), types.end());
-  const auto id = [&](const char* key) -> std::optional<int64_t> {
-    const auto value = gguf.Int(key);
-    return value.ok() ? std::optional<int64_t>(*value) : std::nullopt;
-  };
-  t.bos_id = id("tokenizer.ggml.bos_token_id");
-  t.eos_id = id("tokenizer.ggml.eos_token_id");
-  t.unk_id = id("tokenizer.ggml.unknown_token_id");
-  t.pad_id = id("tokenizer.ggml.padding_token_id");
+  ASSIGN_OR_RETURN(gguf_tokenizer_, ReadGgufTokenizer(gguf));
   files_.push_back(std::move(file));
   tensors_ = std::move(gguf.tensors);
   std::map<std::string, const RawTensor*, std::less<>> by_name;
@@ -334,21 +293,6 @@ std::string Checkpoint::TensorName(TensorRole role, int64_t layer) const {
 
 absl::StatusOr<Vocabulary> Checkpoint::ReadVocabulary() const {
   return static_cast<const FileCheckpoint*>(this)->ReadVocabularyFiles();
-}
-
-void AdvisePages(std::span<const std::byte> bytes, bool needed) {
-  static const auto kPage = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  auto begin = reinterpret_cast<uintptr_t>(bytes.data()), end = begin + bytes.size();
-  // Whole pages: outwards when they are needed, inwards when a neighbour may still need the rest.
-  begin = needed ? begin / kPage * kPage : (begin + kPage - 1) / kPage * kPage;
-  end = needed ? (end + kPage - 1) / kPage * kPage : end / kPage * kPage;
-  if (begin >= end) return;
-#ifdef MADV_POPULATE_READ
-  const int advice = needed ? MADV_POPULATE_READ : MADV_DONTNEED;
-#else
-  const int advice = needed ? MADV_WILLNEED : MADV_DONTNEED;
-#endif
-  madvise(reinterpret_cast<void*>(begin), end - begin, advice);
 }
 
 }  // namespace coterie

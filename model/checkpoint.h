@@ -54,10 +54,6 @@ class Checkpoint {
   std::string digest_;
 };
 
-// Tells the kernel that the bytes will be read soon (true) or are no longer needed (false). Advice
-// only.
-void AdvisePages(std::span<const std::byte> bytes, bool needed);
-
 }  // namespace coterie
 
 #endif  // COTERIE_MODEL_CHECKPOINT_H_

@@ -1,4 +1,5 @@
 // config.json → ModelConfig. Field names and defaults: transformers' Gemma4TextConfig.
+#include <set>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
@@ -15,7 +16,15 @@ using simdjson::dom::object;
 // Reads fields of one object and remembers the first that is missing or of another type.
 class Fields {
  public:
-  explicit Fields(object fields) : fields_(fields) {}
+  explicit Fields(object fields) : fields_(fields) {
+    // Which of two values counts is a matter of the reader: a file that holds both is not taken.
+    std::set<std::string_view> seen;
+    for (const auto& [key, value] : fields_) {
+      if (seen.insert(key).second) continue;
+      Fail(absl::InvalidArgumentError(absl::StrCat(
+          "config.json: \"", absl::string_view(key.data(), key.size()), "\" is there twice")));
+    }
+  }
 
   bool Has(std::string_view key) const {
     element value;

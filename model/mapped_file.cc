@@ -37,4 +37,19 @@ absl::StatusOr<std::unique_ptr<MappedFile>> MappedFile::Open(const std::string& 
 
 MappedFile::~MappedFile() { munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size()); }
 
+void AdvisePages(std::span<const std::byte> bytes, bool needed) {
+  static const auto kPage = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  auto begin = reinterpret_cast<uintptr_t>(bytes.data()), end = begin + bytes.size();
+  // Whole pages: outwards when they are needed, inwards when a neighbour may still need the rest.
+  begin = needed ? begin / kPage * kPage : (begin + kPage - 1) / kPage * kPage;
+  end = needed ? (end + kPage - 1) / kPage * kPage : end / kPage * kPage;
+  if (begin >= end) return;
+#ifdef MADV_POPULATE_READ
+  const int advice = needed ? MADV_POPULATE_READ : MADV_DONTNEED;
+#else
+  const int advice = needed ? MADV_WILLNEED : MADV_DONTNEED;
+#endif
+  madvise(reinterpret_cast<void*>(begin), end - begin, advice);
+}
+
 }  // namespace coterie

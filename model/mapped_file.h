@@ -32,6 +32,10 @@ class MappedFile {
   const std::span<const std::byte> bytes_;
 };
 
+// Tells the kernel that the bytes will be read soon (true) or are no longer needed (false). Advice
+// only.
+void AdvisePages(std::span<const std::byte> bytes, bool needed);
+
 }  // namespace coterie
 
 #endif  // COTERIE_MODEL_MAPPED_FILE_H_

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "kernels/status_macros.h"
+#include "model/mapped_file.h"
 
 namespace coterie {
 namespace {

@@ -5,9 +5,9 @@
 
 One program runs at a time, with the same file, threads, prompt length and number of steps, all on drawn tokens; the order rotates
 from round to round, so that a machine that slows down slows all of them. Every program loads anew each time. Prints the
-median of the rounds' medians, the ratio to llama.cpp of the same rounds, and the memory of all processes together (proportional
-set size, sampled each second: pages of the file that two processes map count once). LLAMA_CPP_LIB as in llama_cpp/llama_cpp.py;
-without it llama.cpp is left out.
+median of the rounds' medians, the ratio to llama.cpp of the same rounds, and the resident memory of all processes together, sampled
+each second (pages of the file that several processes map count for each). LLAMA_CPP_LIB as in llama_cpp/llama_cpp.py; without it
+llama.cpp is left out.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def arguments():
 
 
 class Memory:
-    """Samples the proportional set size of processes while they run."""
+    """Samples the resident memory of processes while they run. Cheap on purpose: walking page tables would slow what is timed."""
 
     def __init__(self, pids):
         self.peak_bytes = 0
@@ -52,16 +52,16 @@ class Memory:
         self._thread.start()
 
     @staticmethod
-    def _pss(pid):
+    def _resident(pid):
         try:
-            with open(f"/proc/{pid}/smaps_rollup") as f:
-                return next(int(line.split()[1]) * 1024 for line in f if line.startswith("Pss:"))
-        except (OSError, StopIteration):
+            with open(f"/proc/{pid}/statm") as f:
+                return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except OSError:
             return 0
 
     def _run(self):
         while not self._stop.wait(1):
-            self.peak_bytes = max(self.peak_bytes, sum(self._pss(pid) for pid in self._pids))
+            self.peak_bytes = max(self.peak_bytes, sum(self._resident(pid) for pid in self._pids))
 
     def stop(self):
         self._stop.set()

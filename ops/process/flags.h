@@ -1,6 +1,5 @@
 // The command line of every process: absl flags, parsed by us so that a mistake is one clear line
-// and exit code 2, and so that
-// --help shows our flags and nothing else.
+// and exit code 2, and so that `--help` shows our flags and nothing else.
 //
 //   ABSL_FLAG(std::string, model, "", "Directory or .gguf file of the model.");
 //   int main(int argc, char** argv) {

@@ -1,13 +1,15 @@
 // The shell of a serving process: its port, health, reflection, metrics and the way it leaves.
 //
 //   absl::Status Run() {
-//     ASSIGN_OR_RETURN(auto process,
-//     ServerProcess::Create(ServerOptionsFromFlags("expert_worker"))); Metrics
-//     metrics(process->metrics());
+//     ASSIGN_OR_RETURN(auto process, ServerProcess::Create(ServerOptionsFromFlags("worker")));
+//     Metrics metrics(process->metrics());
 //     ...load; health does not answer yet, a signal ends the process...
-//     RETURN_IF_ERROR(process->Start({&service}));       // serving from here on
-//     const absl::Time deadline = process->WaitForDrain();  // SIGTERM or SIGINT; health says
-//     NOT_SERVING service.Drain(deadline); process->Stop(deadline); return absl::OkStatus();
+//     RETURN_IF_ERROR(process->Start({&service}));  // serving from here on
+//     // SIGTERM or SIGINT; health says NOT_SERVING.
+//     const absl::Time deadline = process->WaitForDrain();
+//     service.Drain(deadline);
+//     process->Stop(deadline);
+//     return absl::OkStatus();
 //   }
 //
 // Requires: created by the main thread before any other thread exists (see DrainSignal). Owned by

@@ -102,6 +102,11 @@ TEST(CheckpointTest, DigestChangesWithAWeightAndWithTheConfiguration) {
                                                  "\"sliding_window\": 5")))
                 ->digest(),
             digest);
+  // A difference in the seventh digit.
+  EXPECT_NE(MustOpen(WriteMini(tensors, Replaced(MiniConfigJson(), "\"rope_theta\": 1000000.0",
+                                                 "\"rope_theta\": 1000001.0")))
+                ->digest(),
+            digest);
   Named(kPrefix + "layers.0.layer_scalar", &tensors).bytes = Raw(0.75f);
   EXPECT_NE(MustOpen(WriteMini(tensors))->digest(), digest);
 }

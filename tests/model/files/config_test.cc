@@ -94,6 +94,7 @@ const Change kChanges[] = {
      "partial rotary factor"},
     {R"("hidden_size": 32)", R"("hidden_size": "32")", kBad, "\"hidden_size\" is missing or of"},
     {R"("hidden_size": 32, )", "", kBad, "\"hidden_size\" is missing"},
+    {R"("hidden_size": 32)", R"("hidden_size": 64, "hidden_size": 32)", kBad, "is there twice"},
     {R"("num_hidden_layers": 2)", R"("num_hidden_layers": 3)", kBad, "2 layer types for 3 layers"},
     {R"("num_experts": 2)", R"("num_experts": 9223372036854775807)", kBad, "number of experts"},
     {R"("top_k_experts": 1)", R"("top_k_experts": 3)", kBad, "experts per token is 3"},
