@@ -58,6 +58,14 @@ absl::Status ExpertHost::Validate(const DispatchBatch& batch) const {
     return invalid(batch.pair_row.size(), " pair rows but ", batch.pair_expert.size(),
                    " pair experts");
   }
+  // What a frame may make this process compute and allocate.
+  const auto top_k = static_cast<size_t>(model.experts_per_token);
+  if (batch.rows.size() > kDispatchRowsMax)
+    return invalid(batch.rows.size(), " rows, at most ", kDispatchRowsMax, " are taken");
+  if (batch.pair_row.size() > batch.rows.size() * top_k) {
+    return invalid(batch.pair_row.size(), " pairs for ", batch.rows.size(), " rows, the model has ",
+                   top_k, " experts a row");
+  }
   for (size_t pair = 0; pair < batch.pair_row.size(); ++pair) {
     const int32_t row = batch.pair_row[pair], expert = batch.pair_expert[pair];
     if (row < 0 || row >= static_cast<int64_t>(batch.rows.size()))

@@ -32,12 +32,10 @@ ABSL_FLAG(int, threads, 0, "Threads that compute; 0: one per core.");
 namespace coterie {
 namespace {
 
-absl::Status Run() {
+absl::Status Run(const LoadOptions& load, int num_threads) {
   ASSIGN_OR_RETURN(auto process, ServerProcess::Create(ServerOptionsFromFlags("expert_worker")));
-  ASSIGN_OR_RETURN(const LoadOptions load, ParseLoadOptions(absl::GetFlag(FLAGS_quantise)));
   ASSIGN_OR_RETURN(const auto checkpoint, Checkpoint::Open(absl::GetFlag(FLAGS_model)));
   const ModelConfig& config = checkpoint->config();
-  const int num_threads = ThreadsFromFlag(absl::GetFlag(FLAGS_threads));
   LogInfo("model opened", {{"path", checkpoint->path()},
                            {"digest", checkpoint->digest()},
                            {"isa", IsaName(CurrentIsa())},
@@ -69,5 +67,10 @@ int main(int argc, char** argv) {
       argc, argv, "Holds some of the experts of Gemma 4 26B-A4B and computes them for routers.");
   if (absl::GetFlag(FLAGS_model).empty())
     coterie::ExitWithUsageError("--model is required: a model directory or a .gguf file");
-  return coterie::ExitCodeFor(coterie::Run());
+  const absl::StatusOr<coterie::LoadOptions> load =
+      coterie::ParseLoadOptions(absl::GetFlag(FLAGS_quantise));
+  if (!load.ok()) coterie::ExitWithUsageError(load.status().message());
+  const absl::StatusOr<int> threads = coterie::ThreadsFromFlag(absl::GetFlag(FLAGS_threads));
+  if (!threads.ok()) coterie::ExitWithUsageError(threads.status().message());
+  return coterie::ExitCodeFor(coterie::Run(*load, *threads));
 }

@@ -28,6 +28,8 @@ absl::string_view TextName(absl::string_view name) {
        {"model.vision_tower.", "model.embed_vision.", "model.audio_tower.", "model.embed_audio."}) {
     if (absl::StartsWith(name, other)) return {};
   }
+  // An untied head is no part of this model: it is shown, so that it is refused.
+  if (absl::StartsWith(name, "lm_head.")) return name;
   for (absl::string_view prefix : kPrefixes) {
     if (absl::ConsumePrefix(&name, prefix)) return name;
   }

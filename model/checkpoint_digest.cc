@@ -31,9 +31,12 @@ void CheckpointDigest::AddText(absl::string_view text) {
 void CheckpointDigest::Add(int role, int64_t layer, const RawTensor& tensor) {
   AddText(absl::StrCat(role, "@", layer, ":", DTypeName(tensor.dtype), "[",
                        absl::StrJoin(tensor.shape, ", "), "];"));
-  constexpr size_t kSamples = 4, kSampleBytes = 256;
-  for (size_t i = 0; i < kSamples; ++i) {
-    const size_t begin = tensor.bytes.size() / kSamples * i;
+  constexpr size_t kSamplesMin = 4, kSampleBytes = 256;
+  // A few of any tensor, and one of every expert.
+  const size_t slices = tensor.shape.size() >= 3 ? static_cast<size_t>(tensor.shape[0]) : 1;
+  const size_t samples = std::max(kSamplesMin, slices);
+  for (size_t i = 0; i < samples; ++i) {
+    const size_t begin = tensor.bytes.size() / samples * i;
     const std::span<const std::byte> sample =
         tensor.bytes.subspan(begin, std::min(kSampleBytes, tensor.bytes.size() - begin));
     XXH3_128bits_update(state_, sample.data(), sample.size());

@@ -2,6 +2,7 @@
 #include <set>
 #include <string_view>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "kernels/status_macros.h"
 #include "model/config.h"
@@ -75,8 +76,13 @@ absl::Status CheckArchitecture(Fields& outer, Fields& text) {
     return Unserved("KV shared between layers (num_kv_shared_layers is not 0)");
   if (!text.GetOr<bool>("attention_k_eq_v", false))
     return Unserved("global layers with a V projection (attention_k_eq_v is false)");
-  if (!text.GetOr<bool>("tie_word_embeddings", true))
+  if (!text.GetOr<bool>("tie_word_embeddings", true) ||
+      !outer.GetOr<bool>("tie_word_embeddings", true))
     return Unserved("an untied head (tie_word_embeddings is false)");
+  if (text.Has("use_bidirectional_attention") &&
+      text.GetOr<std::string_view>("use_bidirectional_attention", "") != "vision") {
+    return Unserved("text that attends to what follows it (use_bidirectional_attention)");
+  }
   const std::string_view activation =
       text.GetOr<std::string_view>("hidden_activation", "gelu_pytorch_tanh");
   if (activation != "gelu_pytorch_tanh")
@@ -116,6 +122,14 @@ void ReadGlobalShapes(Fields& text, ModelConfig* c) {
     if (value.get(shape) != simdjson::SUCCESS)
       return text.Fail(absl::InvalidArgumentError(
           "config.json: per_layer_config holds something other than objects"));
+    int64_t layer = -1;
+    if (!absl::SimpleAtoi(absl::string_view(key.data(), key.size()), &layer) || layer < 0 ||
+        layer >= static_cast<int64_t>(c->layer_is_global.size()) ||
+        !c->layer_is_global[static_cast<size_t>(layer)]) {
+      return text.Fail(absl::UnimplementedError(absl::StrCat(
+          "config.json: per_layer_config gives \"", absl::string_view(key.data(), key.size()),
+          "\" a shape of its own; only layers of full_attention have one")));
+    }
     Fields fields(shape);
     const int64_t head_dim = fields.GetOr<int64_t>("head_dim", c->head_dim_global),
                   kv_heads = fields.GetOr<int64_t>("num_key_value_heads", c->num_kv_heads_global);

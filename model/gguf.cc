@@ -124,6 +124,10 @@ absl::StatusOr<GgufValue> TakeValue(Reader& reader) {
   if (count > reader.left())
     return Malformed(
         absl::StrCat("a list of ", count, " values, where ", reader.left(), " bytes are left"));
+  // A list takes up to 32 times its bytes in memory; the largest that a model has are its merges.
+  constexpr uint64_t kListMax = uint64_t{1} << 24;
+  if (count > kListMax)
+    return Malformed(absl::StrCat("a list of ", count, " values, at most ", kListMax, " are read"));
   const auto element = static_cast<ValueType>(element_number);
   if (element == ValueType::kArray) return Malformed("a list of lists");
   if (element == ValueType::kString) return TakeList<std::string>(reader, element, count);

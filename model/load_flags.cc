@@ -21,7 +21,9 @@ absl::StatusOr<LoadOptions> ParseLoadOptions(absl::string_view quantise) {
   return options;
 }
 
-int ThreadsFromFlag(int threads) {
+absl::StatusOr<int> ThreadsFromFlag(int threads) {
+  if (threads < 0 || threads > 1024)
+    return absl::InvalidArgumentError(absl::StrCat("--threads is 0 to 1024, not ", threads));
   if (threads > 0) return threads;
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }

@@ -11,8 +11,8 @@ namespace coterie {
 // --quantise: "", "q8_0" or "q4_0". InvalidArgument otherwise.
 absl::StatusOr<LoadOptions> ParseLoadOptions(absl::string_view quantise);
 
-// --threads: 0 means one per core.
-int ThreadsFromFlag(int threads);
+// --threads: 0 means one per core. InvalidArgument below 0 and above 1024.
+absl::StatusOr<int> ThreadsFromFlag(int threads);
 
 }  // namespace coterie
 

@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,11 +18,12 @@ ABSL_FLAG(std::string, router, "127.0.0.1:9000", "Address of the router.");
 ABSL_FLAG(std::string, prompt, "", "The prompt, as text.");
 ABSL_FLAG(std::vector<std::string>, tokens, {},
           "The prompt, as token ids: 2,17,99. Instead of --prompt.");
-ABSL_FLAG(int, max_tokens, 64, "Tokens to generate at most.");
+ABSL_FLAG(uint32_t, max_tokens, 64, "Tokens to generate at most.");
 ABSL_FLAG(double, temperature, 0, "0: greedy.");
-ABSL_FLAG(int, top_k, 0, "Sample among the k likeliest; 0: all.");
+ABSL_FLAG(uint32_t, top_k, 0, "Sample among the k likeliest; 0: all.");
 ABSL_FLAG(double, top_p, 1, "Sample among the likeliest that make up this probability.");
-ABSL_FLAG(uint64_t, seed, 0, "Seed of the sampling.");
+ABSL_FLAG(std::optional<uint64_t>, seed, std::nullopt,
+          "Seed of the sampling; without one every call draws anew.");
 ABSL_FLAG(bool, ignore_eos, false, "Go on past the model's stop tokens.");
 ABSL_FLAG(bool, ids, false, "Print token ids instead of text.");
 ABSL_FLAG(absl::Duration, timeout, absl::Seconds(120), "Deadline of the call.");
@@ -39,11 +41,12 @@ v1::GenerateRequest RequestFromFlags() {
     request.mutable_tokens()->add_ids(id);
   }
   if (tokens.empty()) request.set_text(absl::GetFlag(FLAGS_prompt));
-  request.set_max_tokens(static_cast<uint32_t>(absl::GetFlag(FLAGS_max_tokens)));
+  request.set_max_tokens(absl::GetFlag(FLAGS_max_tokens));
   request.mutable_sampling()->set_temperature(static_cast<float>(absl::GetFlag(FLAGS_temperature)));
-  request.mutable_sampling()->set_top_k(static_cast<uint32_t>(absl::GetFlag(FLAGS_top_k)));
+  request.mutable_sampling()->set_top_k(absl::GetFlag(FLAGS_top_k));
   request.mutable_sampling()->set_top_p(static_cast<float>(absl::GetFlag(FLAGS_top_p)));
-  request.mutable_sampling()->set_seed(absl::GetFlag(FLAGS_seed));
+  if (const std::optional<uint64_t> seed = absl::GetFlag(FLAGS_seed))
+    request.mutable_sampling()->set_seed(*seed);
   request.set_ignore_eos(absl::GetFlag(FLAGS_ignore_eos));
   return request;
 }
@@ -59,8 +62,10 @@ void PrintReply(const v1::GenerateReply& reply) {
 
 void PrintUsage(const v1::GenerateReply& last) {
   const v1::Usage& usage = last.usage();
-  const double decode_rate =
-      usage.decode_seconds() > 0 ? (usage.generated_tokens() - 1) / usage.decode_seconds() : 0;
+  // The first token is prefill's.
+  const double decode_rate = usage.decode_seconds() > 0 && usage.generated_tokens() > 1
+                                 ? (usage.generated_tokens() - 1) / usage.decode_seconds()
+                                 : 0;
   const double prefill_rate =
       usage.prefill_seconds() > 0 ? usage.prompt_tokens() / usage.prefill_seconds() : 0;
   std::fprintf(stderr,

@@ -4,7 +4,10 @@
 #include <vector>
 
 #include "absl/flags/flag.h"
-#include "absl/strings/str_split.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "grpcpp/resource_quota.h"
+#include "grpcpp/server_builder.h"
 #include "kernels/status_macros.h"
 #include "model/load_flags.h"
 #include "ops/process/flags.h"
@@ -58,7 +61,7 @@ absl::StatusOr<RouterOptions> ReadFlags() {
   if (kv_type == "bf16") options.kv_type = KvType::kBF16;
   if (kv_type != "auto" && !options.kv_type)
     return absl::InvalidArgumentError("--kv_type is auto, f32 or bf16, not \"" + kv_type + "\"");
-  options.num_threads = ThreadsFromFlag(absl::GetFlag(FLAGS_threads));
+  ASSIGN_OR_RETURN(options.num_threads, ThreadsFromFlag(absl::GetFlag(FLAGS_threads)));
   options.prefill_chunk = absl::GetFlag(FLAGS_prefill_chunk);
   options.kv_bytes = absl::GetFlag(FLAGS_kv_bytes);
   options.engine = {.max_sequences = absl::GetFlag(FLAGS_max_sequences),
@@ -66,23 +69,37 @@ absl::StatusOr<RouterOptions> ReadFlags() {
                     .max_context = absl::GetFlag(FLAGS_max_context)};
   options.dispatch_timeout = absl::GetFlag(FLAGS_dispatch_timeout);
   options.connect_timeout = absl::GetFlag(FLAGS_connect_timeout);
+  for (const auto& [name, timeout] :
+       {std::pair<const char*, absl::Duration>{"--dispatch_timeout", options.dispatch_timeout},
+        {"--connect_timeout", options.connect_timeout}}) {
+    if (timeout <= absl::ZeroDuration() || timeout > absl::Hours(24))
+      return absl::InvalidArgumentError(absl::StrCat(name, " is above 0 and at most 24h"));
+  }
+  for (const std::string& worker : options.workers) {
+    if (worker.empty()) return absl::InvalidArgumentError("--workers has an empty address");
+  }
   if (options.prefill_chunk < 1 || options.prefill_chunk > 4096)
     return absl::InvalidArgumentError("--prefill_chunk is 1 to 4096");
   if (options.engine.max_sequences < 1 || options.engine.max_sequences > 4096)
     return absl::InvalidArgumentError("--max_sequences is 1 to 4096");
-  if (options.engine.max_queued < 1)
-    return absl::InvalidArgumentError("--max_queued is at least 1");
+  if (options.engine.max_queued < 1 || options.engine.max_queued > 65536)
+    return absl::InvalidArgumentError("--max_queued is 1 to 65536");
   if (options.engine.max_context < 2)
     return absl::InvalidArgumentError("--max_context is at least 2");
   if (options.kv_bytes < 1) return absl::InvalidArgumentError("--kv_bytes is at least 1");
   return options;
 }
 
-absl::Status Run() {
-  ASSIGN_OR_RETURN(RouterOptions options, ReadFlags());
+absl::Status Run(RouterOptions options) {
+  // Every open call holds a thread, also one that reads slowly.
+  const auto num_calls_max =
+      static_cast<int>(options.engine.max_sequences + options.engine.max_queued + 64);
   ASSIGN_OR_RETURN(auto process, ServerProcess::Create(ServerOptionsFromFlags("router")));
   ASSIGN_OR_RETURN(const auto stack, RouterStack::Create(std::move(options), process->metrics()));
-  RETURN_IF_ERROR(process->Start({&stack->service()}));
+  RETURN_IF_ERROR(process->Start({&stack->service()}, [&](grpc::ServerBuilder& builder) {
+    grpc::ResourceQuota quota("calls");
+    builder.SetResourceQuota(quota.SetMaxThreads(num_calls_max));
+  }));
   const absl::Time deadline = process->WaitForDrain();
   stack->Stop(deadline);
   process->Stop(deadline);
@@ -98,5 +115,7 @@ int main(int argc, char** argv) {
                             "model, and has its experts computed here or by workers.");
   if (absl::GetFlag(FLAGS_model).empty())
     coterie::ExitWithUsageError("--model is required: a model directory or a .gguf file");
-  return coterie::ExitCodeFor(coterie::Run());
+  absl::StatusOr<coterie::RouterOptions> options = coterie::ReadFlags();
+  if (!options.ok()) coterie::ExitWithUsageError(options.status().message());
+  return coterie::ExitCodeFor(coterie::Run(*std::move(options)));
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "absl/strings/str_cat.h"
 #include "kernels/isa.h"
 #include "kernels/status_macros.h"
 #include "ops/process/log.h"
@@ -17,10 +18,10 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
   ASSIGN_OR_RETURN(s.checkpoint_, Checkpoint::Open(options.model));
   const ModelConfig& config = s.checkpoint_->config();
   ASSIGN_OR_RETURN(Vocabulary vocabulary, s.checkpoint_->ReadVocabulary());
-  if (vocabulary.num_tokens() > config.vocab_size) {
-    return absl::InvalidArgumentError(
-        "the tokenizer has more tokens than the model's embedding has rows: they belong to "
-        "different models");
+  if (vocabulary.num_tokens() != config.vocab_size) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the tokenizer has ", vocabulary.num_tokens(), " tokens, the model's embedding ",
+        config.vocab_size, " rows: they belong to different models"));
   }
   ASSIGN_OR_RETURN(s.tokenizer_, Tokenizer::Create(std::move(vocabulary)));
   s.pool_ = std::make_unique<Parallel>(options.num_threads);

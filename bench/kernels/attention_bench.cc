@@ -17,6 +17,7 @@
 #include "absl/flags/flag.h"
 #include "bench/kernels/machine_limits.h"
 #include "kernels/kernels.h"
+#include "kernels/status_macros.h"
 #include "model/load_flags.h"
 #include "ops/process/flags.h"
 
@@ -109,8 +110,8 @@ void Run(const Workload& w, int64_t depth, int64_t num_rows, int runs, double ba
 }
 
 absl::Status RunAll() {
-  const int num_threads = ThreadsFromFlag(absl::GetFlag(FLAGS_threads)),
-            runs = absl::GetFlag(FLAGS_runs);
+  ASSIGN_OR_RETURN(const int num_threads, ThreadsFromFlag(absl::GetFlag(FLAGS_threads)));
+  const int runs = absl::GetFlag(FLAGS_runs);
   if (runs < 1) return absl::InvalidArgumentError("--runs is at least 1");
   const double bandwidth = MeasureReadBandwidth(num_threads),
                multiply_adds = MeasureF32MultiplyAdds(num_threads);

@@ -45,12 +45,13 @@ uint64_t ReadPortable(const uint64_t* data, size_t count) {
 }
 
 constexpr int64_t kRounds = 20'000'000;
+constexpr int64_t kPortableRounds = kRounds / 16;
 // Enough independent chains to hide the latency of a multiply-add.
 constexpr int kChains = 16;
 
 float FmaPortable() {
   float sum[16 * 4] = {};
-  for (int64_t i = 0; i < kRounds / 16; ++i) {
+  for (int64_t i = 0; i < kPortableRounds; ++i) {
     for (float& s : sum) s = s * 0.5f + 1.0f;
   }
   float all = 0;
@@ -60,7 +61,7 @@ float FmaPortable() {
 
 int32_t MultiplyInt8Portable() {
   int32_t sum[64] = {};
-  for (int64_t i = 0; i < kRounds / 16; ++i) {
+  for (int64_t i = 0; i < kPortableRounds; ++i) {
     for (int j = 0; j < 64; ++j) sum[j] += static_cast<int8_t>(i) * static_cast<int8_t>(j);
   }
   int32_t all = 0;
@@ -182,7 +183,7 @@ double MeasureInt8MultiplyAdds(int num_threads) {
   if (CurrentIsa() == Isa::kAvx2)
     return rate(static_cast<double>(kRounds) * (kChains - 4) * 32, MultiplyInt8Avx2);
 #endif
-  return rate(static_cast<double>(kRounds / 16) * 64, MultiplyInt8Portable);
+  return rate(static_cast<double>(kPortableRounds) * 64, MultiplyInt8Portable);
 }
 
 double MeasureF32MultiplyAdds(int num_threads) {
@@ -196,7 +197,7 @@ double MeasureF32MultiplyAdds(int num_threads) {
   if (CurrentIsa() == Isa::kAvx2)
     return rate(static_cast<double>(kRounds) * (kChains - 4) * 8, FmaAvx2);
 #endif
-  return rate(static_cast<double>(kRounds / 16) * 64, FmaPortable);
+  return rate(static_cast<double>(kPortableRounds) * 64, FmaPortable);
 }
 
 }  // namespace coterie

@@ -18,15 +18,22 @@
 #include <vector>
 
 #include "absl/flags/flag.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "bench/kernels/machine_limits.h"
 #include "kernels/half.h"
 #include "kernels/isa.h"
 #include "kernels/kernels.h"
+#include "kernels/status_macros.h"
 #include "model/load_flags.h"
 #include "ops/process/flags.h"
 
 ABSL_FLAG(int, threads, 0, "Threads that compute; 0: one per core.");
 ABSL_FLAG(int, runs, 30, "Runs of each product, after one to warm up.");
+ABSL_FLAG(std::vector<std::string>, rows, std::vector<std::string>({"1", "8", "32", "512"}),
+          "Rows of a product.");
+ABSL_FLAG(std::string, only, "", "Products whose name or format contains this; empty: all.");
 ABSL_FLAG(std::string, isa, "", "portable, avx2 or avx512; empty: the best of this machine.");
 
 namespace coterie {
@@ -135,8 +142,8 @@ absl::Status Run() {
   }
   if (!absl::GetFlag(FLAGS_isa).empty() && absl::GetFlag(FLAGS_isa) != IsaName(CurrentIsa()))
     return absl::InvalidArgumentError("--isa is one that this machine has");
-  const int num_threads = ThreadsFromFlag(absl::GetFlag(FLAGS_threads)),
-            runs = absl::GetFlag(FLAGS_runs);
+  ASSIGN_OR_RETURN(const int num_threads, ThreadsFromFlag(absl::GetFlag(FLAGS_threads)));
+  const int runs = absl::GetFlag(FLAGS_runs);
   if (runs < 1) return absl::InvalidArgumentError("--runs is at least 1");
   const Limits limits = {MeasureReadBandwidth(num_threads), MeasureInt8MultiplyAdds(num_threads),
                          MeasureF32MultiplyAdds(num_threads)};
@@ -147,9 +154,15 @@ absl::Status Run() {
   std::printf("%-15s %-5s %13s %5s %10s %10s %10s %8s %9s %6s\n", "product", "", "shape", "rows",
               "median us", "p99 us", "floor us", "GB/s", "GMAC/s", "ratio");
   Parallel pool(num_threads);
+  const std::string only = absl::GetFlag(FLAGS_only);
   for (const Workload& workload : kWorkloads) {
+    if (!absl::StrContains(absl::StrCat(workload.name, " ", DTypeName(workload.format)), only))
+      continue;
     Bench bench(workload, pool);
-    for (int64_t rows : {1, 8, 32, 512}) {
+    for (const std::string& text : absl::GetFlag(FLAGS_rows)) {
+      int64_t rows = 0;
+      if (!absl::SimpleAtoi(text, &rows) || rows < 1 || rows > 4096)
+        return absl::InvalidArgumentError(absl::StrCat("--rows has '", text, "': 1 to 4096"));
       // A head over 512 rows would be half a gigabyte of logits, which nobody asks for.
       if (workload.num_outputs * rows <= int64_t{262144} * 8) bench.Run(rows, runs, limits);
     }

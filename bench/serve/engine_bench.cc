@@ -195,9 +195,9 @@ absl::Status Run() {
   }
   RouterOptions options{.model = absl::GetFlag(FLAGS_model),
                         .workers = absl::GetFlag(FLAGS_workers),
-                        .num_threads = ThreadsFromFlag(absl::GetFlag(FLAGS_threads)),
                         .prefill_chunk = prefill_tokens};
   ASSIGN_OR_RETURN(options.load, ParseLoadOptions(absl::GetFlag(FLAGS_quantise)));
+  ASSIGN_OR_RETURN(options.num_threads, ThreadsFromFlag(absl::GetFlag(FLAGS_threads)));
   const int num_threads = options.num_threads;
   prometheus::Registry registry;
   const auto loading = Clock::now();

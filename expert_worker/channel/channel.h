@@ -20,6 +20,9 @@
 
 namespace coterie {
 
+// The most rows of one dispatch: twice the longest prefill chunk.
+inline constexpr size_t kDispatchRowsMax = 8192;
+
 // One layer's work for one worker. Row i of `rows` is sent once, however many of the worker's
 // experts want it.
 struct DispatchBatch {
@@ -56,8 +59,8 @@ class ExpertChannel {
   virtual absl::StatusOr<uint64_t> Dispatch(const DispatchBatch& batch) = 0;
 
   // Waits for the reply. Unavailable (names the worker) at once when the link is lost,
-  // DeadlineExceeded at the deadline, Cancelled when the worker dropped the work, DataLoss when a
-  // checksum does not fit.
+  // DeadlineExceeded at the deadline (the link is then made anew), DataLoss when a checksum does
+  // not fit.
   virtual absl::StatusOr<CombineBatch> Await(uint64_t id, absl::Time deadline) = 0;
 };
 

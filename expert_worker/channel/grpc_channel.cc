@@ -40,6 +40,11 @@ std::shared_ptr<grpc::Channel> MakeGrpcChannel(const GrpcChannel::Options& optio
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, first_ms);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
                    static_cast<int>(absl::ToInt64Milliseconds(options.retry_last)));
+  // A machine that vanished sends nothing, not even an end.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // links to one address fail alone
   return grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(), arguments);
 }
@@ -82,7 +87,7 @@ class GrpcChannel::Link {
       pending_[id] = epoch_;
       stream = stream_.get();
     }
-    FillDispatch(batch, id, 0, &request_);
+    FillDispatch(batch, id, &request_);
     write_started_ns_ = std::chrono::steady_clock::now().time_since_epoch().count();
     const bool written = stream->Write(request_);
     write_started_ns_ = 0;
@@ -116,9 +121,13 @@ class GrpcChannel::Link {
     pending_.erase(id);
     const auto reply = replies_.find(id);
     if (reply == replies_.end()) {
-      if (!in_time)
+      if (!in_time) {
+        // A worker that hangs would make every request wait as long: the link is made anew, and
+        // until it answers again the worker counts as gone.
+        if (context_ != nullptr) context_->TryCancel();
         return absl::DeadlineExceededError(absl::StrCat(
             "expert worker ", options_.address, ": no answer to dispatch ", id, " in time"));
+      }
       return state_.connected
                  ? absl::UnavailableError(absl::StrCat("expert worker ", options_.address,
                                                        ": connection was lost and is back"))

@@ -44,8 +44,7 @@ absl::Status CheckRows(RowFormat format, uint64_t num_rows, uint64_t num_cols,
 
 uint64_t Checksum(const void* data, size_t num_bytes) { return XXH3_64bits(data, num_bytes); }
 
-void FillDispatch(const DispatchBatch& batch, uint64_t id, uint32_t deadline_ms,
-                  v1::DispatchRequest* frame) {
+void FillDispatch(const DispatchBatch& batch, uint64_t id, v1::DispatchRequest* frame) {
   const auto row_bytes = static_cast<size_t>(EncodedRowBytes(batch.format, batch.num_cols));
   frame->set_dispatch_id(id);
   frame->set_layer(static_cast<uint32_t>(batch.layer));
@@ -59,7 +58,6 @@ void FillDispatch(const DispatchBatch& batch, uint64_t id, uint32_t deadline_ms,
   frame->mutable_pair_row()->Assign(batch.pair_row.begin(), batch.pair_row.end());
   frame->mutable_pair_expert()->Assign(batch.pair_expert.begin(), batch.pair_expert.end());
   frame->set_checksum(Checksum(rows->data(), rows->size()));
-  frame->set_deadline_ms(deadline_ms);
 }
 
 absl::Status ReadDispatch(const v1::DispatchRequest& frame, DispatchBatch* batch) {

@@ -17,8 +17,7 @@ inline constexpr int kFrameBytesMax = 1 << 30;
 uint64_t Checksum(const void* data, size_t num_bytes);
 
 // Replaces what `frame` held; its memory is reused.
-void FillDispatch(const DispatchBatch& batch, uint64_t id, uint32_t deadline_ms,
-                  v1::DispatchRequest* frame);
+void FillDispatch(const DispatchBatch& batch, uint64_t id, v1::DispatchRequest* frame);
 
 // The batch points into the frame. InvalidArgument: sizes do not fit each other; DataLoss: the
 // checksum does not, or a value is not finite. Indices are judged by ExpertHost::Validate.

@@ -5,10 +5,11 @@
 namespace coterie::COTERIE_LANES {
 namespace {
 
-// e^x with about 2 ulp, for x clamped to [-87.3, 88.3]. Cody-Waite reduction x = n ln2 + r, |r| ≤
-// ln2/2, and the minimax polynomial of Cephes' expf for e^r.
+// e^x with about 2 ulp, for x clamped to [-87.3, 88.3]; NaN of NaN. Cody-Waite reduction x = n ln2
+// + r, |r| ≤ ln2/2, and the minimax polynomial of Cephes' expf for e^r.
 LANES_INLINE F Exp(F x) {
-  x = Min(Max(x, Set(-87.3f)), Set(88.3f));
+  // Of two operands the second is taken where one is NaN: a NaN stays one.
+  x = Min(Set(88.3f), Max(Set(-87.3f), x));
   const F magic = Set(12582912.0f);  // 1.5 * 2^23: adding it rounds to the nearest integer
   const F n = Sub(Add(Mul(x, Set(1.44269504f)), magic), magic);
   F r = Fma(n, Set(-0.693359375f), x);

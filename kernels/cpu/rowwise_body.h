@@ -17,7 +17,8 @@ void RmsNormRow(const float* x, const float* weight, float eps, int64_t n, float
     squares = Fma(v, v, squares);
   }
   const float mean = SumLanes(squares) / static_cast<float>(n);
-  const F inverse = Set(1.0f / __builtin_sqrtf(mean + eps));
+  // The last term is zero, or NaN where the squares overflowed: not a row of zeros.
+  const F inverse = Set(1.0f / __builtin_sqrtf(mean + eps) + (mean - mean));
   FOR_LANES(n) {
     const F v = Mul(LOAD(x), inverse);
     STORE(out, weight == nullptr ? v : Mul(v, LOAD(weight)));

@@ -72,6 +72,8 @@ absl::Status ServerProcess::Start(const std::vector<grpc::Service*>& services,
   grpc::ServerBuilder builder;
   // With port reuse on, two processes would share a port without a word.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // Routers look after idle links (grpc_channel.cc); that is no flood.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10000);
   const std::string endpoint = Endpoint(options_);
   builder.AddListeningPort(endpoint, grpc::InsecureServerCredentials(), &port_);
   for (grpc::Service* service : services) builder.RegisterService(service);

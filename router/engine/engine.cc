@@ -12,6 +12,9 @@ namespace {
 
 using Clock = Sequence::Clock;
 
+// How soon an idle router notices a worker that came or went.
+constexpr std::chrono::milliseconds kIdleTick(500);
+
 double Seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
 
 }  // namespace
@@ -71,6 +74,7 @@ void Engine::Stop(absl::Time deadline) {
 }
 
 void Engine::Run() {
+  Publish();
   while (WaitForWork()) {
     Admit();
     DropLeavers();
@@ -93,7 +97,13 @@ void Engine::Run() {
 // False when the engine is to end: everything in hand is finished, or the deadline has passed.
 bool Engine::WaitForWork() {
   std::unique_lock<std::mutex> lock(mu_);
-  if (running_.empty()) arrived_.wait(lock, [&] { return stopping_ || !queue_.empty(); });
+  // An idle router looks after its workers all the same.
+  while (running_.empty() &&
+         !arrived_.wait_for(lock, kIdleTick, [&] { return stopping_ || !queue_.empty(); })) {
+    lock.unlock();
+    Publish();
+    lock.lock();
+  }
   if (!stopping_) return true;
   if (running_.empty() && queue_.empty()) return false;
   if (absl::Now() < stop_deadline_) return true;
@@ -223,7 +233,7 @@ void Engine::TakeToken(Sequence* sequence, std::span<const float> logits) {
     return Finish(sequence, EndReason::kStopToken, absl::OkStatus());
   sequence->tokens.push_back(*token);
   metrics_->generated_tokens.Increment();
-  TokenEvent event{.id = *token};
+  TokenEvent event{.id = *token, .logprobs = {}, .usage = UsageOf(*sequence)};
   if (sequence->request.num_logprobs > 0)
     event.logprobs = ComputeLogprobs(logits, *token, sequence->request.num_logprobs - 1);
   sequence->stream->Put(std::move(event));
@@ -231,22 +241,28 @@ void Engine::TakeToken(Sequence* sequence, std::span<const float> logits) {
     Finish(sequence, EndReason::kLength, absl::OkStatus());
 }
 
-void Engine::Finish(Sequence* sequence, EndReason reason, const absl::Status& status) {
+// What the request has taken so far.
+RequestUsage Engine::UsageOf(const Sequence& sequence) const {
   const auto now = Clock::now();
-  RequestUsage usage{.prompt_tokens = static_cast<int64_t>(sequence->request.prompt.size()),
-                     .generated_tokens = sequence->num_generated()};
-  const bool started = sequence->kv != nullptr,
-             prefilled = sequence->prefilled != Clock::time_point();
-  usage.queue_seconds = Seconds((started ? sequence->started : now) - sequence->arrived);
+  RequestUsage usage{.prompt_tokens = static_cast<int64_t>(sequence.request.prompt.size()),
+                     .generated_tokens = sequence.num_generated()};
+  const bool started = sequence.kv != nullptr,
+             prefilled = sequence.prefilled != Clock::time_point();
+  usage.queue_seconds = Seconds((started ? sequence.started : now) - sequence.arrived);
   if (started)
-    usage.prefill_seconds = Seconds((prefilled ? sequence->prefilled : now) - sequence->started);
-  if (prefilled) usage.decode_seconds = Seconds(now - sequence->prefilled);
+    usage.prefill_seconds = Seconds((prefilled ? sequence.prefilled : now) - sequence.started);
+  if (prefilled) usage.decode_seconds = Seconds(now - sequence.prefilled);
+  return usage;
+}
+
+void Engine::Finish(Sequence* sequence, EndReason reason, const absl::Status& status) {
+  const RequestUsage usage = UsageOf(*sequence);
   sequence->kv.reset();
   sequence->finished = true;
-  metrics_->CountRequest(status);
   sequence->stream->End({.reason = reason, .status = status, .usage = usage});
 }
 
+// Gauges, and one line for a worker that came or went.
 void Engine::Publish() {
   num_running_ = static_cast<int64_t>(running_.size());
   metrics_->running.Set(static_cast<double>(running_.size()));
@@ -254,8 +270,15 @@ void Engine::Publish() {
   metrics_->kv_used_bytes.Set(static_cast<double>(cache_->used_bytes()));
   metrics_->kv_reserved_bytes.Set(static_cast<double>(cache_->reserved_bytes()));
   const std::vector<WorkerSet::Worker> workers = workers_->Describe();
-  for (size_t i = 0; i < workers.size(); ++i)
+  worker_connected_.resize(workers.size(), true);  // they were when the engine was made
+  for (size_t i = 0; i < workers.size(); ++i) {
     metrics_->SetConnected(static_cast<int>(i), workers[i].connected);
+    if (worker_connected_[i] == workers[i].connected) continue;
+    worker_connected_[i] = workers[i].connected;
+    workers[i].connected ? LogInfo("worker is back", {{"address", workers[i].name}})
+                         : LogWarning("worker lost", {{"address", workers[i].name},
+                                                      {"reason", workers[i].status.message()}});
+  }
 }
 
 }  // namespace coterie

@@ -65,6 +65,7 @@ class Engine {
   void RunStep(std::span<Sequence* const> sequences, prometheus::Histogram& seconds);
   void TakeToken(Sequence* sequence, std::span<const float> logits);
   void Finish(Sequence* sequence, EndReason reason, const absl::Status& status);
+  RequestUsage UsageOf(const Sequence& sequence) const;
   void Publish();
 
   const ModelConfig* const config_;
@@ -76,6 +77,7 @@ class Engine {
   std::atomic<int64_t> num_running_{0}, num_queued_{0};
 
   // The engine thread's own.
+  std::vector<bool> worker_connected_;
   std::vector<SequencePtr> running_;
   std::vector<StepRow> rows_;
   bool prefill_next_ = true;

@@ -20,11 +20,6 @@
 
 namespace coterie {
 
-struct TokenEvent {
-  int32_t id = 0;
-  TokenLogprobs logprobs;  // when asked for
-};
-
 enum class EndReason { kStopToken, kLength, kFailed };
 
 struct RequestUsage {
@@ -33,6 +28,12 @@ struct RequestUsage {
   double queue_seconds = 0;
   double prefill_seconds = 0;
   double decode_seconds = 0;
+};
+
+struct TokenEvent {
+  int32_t id = 0;
+  TokenLogprobs logprobs;  // when asked for
+  RequestUsage usage;      // up to this token
 };
 
 struct EndEvent {

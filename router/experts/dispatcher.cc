@@ -46,6 +46,12 @@ void Dispatcher::Group(int64_t layer, const Placement& placement, const EncodedR
 }
 
 absl::Status Dispatcher::Send(int64_t layer, const EncodedRows& rows, const Routing& routing) {
+  for (int64_t row = 0; row < rows.num_rows(); ++row) {
+    if (EncodedRowIsFinite(rows.format(), rows.row(row), rows.num_cols())) continue;
+    return absl::InternalError(
+        absl::StrCat("an activation in layer ", layer,
+                     " is NaN or infinite: the model's weights are damaged or out of range"));
+  }
   ASSIGN_OR_RETURN(const Placement* placement, workers_->placement());
   Group(layer, *placement, rows, routing);
   num_cols_ = rows.num_cols();

@@ -1,5 +1,7 @@
 #include "router/frontend/request_reader.h"
 
+#include <random>
+
 #include "absl/strings/str_cat.h"
 #include "kernels/status_macros.h"
 
@@ -9,6 +11,11 @@ namespace {
 template <typename... Parts>
 absl::Status Invalid(const Parts&... parts) {
   return absl::InvalidArgumentError(absl::StrCat(parts...));
+}
+
+uint64_t NewSeed() {
+  std::random_device random;
+  return uint64_t{random()} << 32 | random();
 }
 
 absl::StatusOr<std::vector<int32_t>> ReadPrompt(const v1::GenerateRequest& request,
@@ -76,7 +83,7 @@ absl::StatusOr<EngineRequest> ReadRequest(const v1::GenerateRequest& request,
   result.sampling = {.temperature = request.sampling().temperature(),
                      .top_k = static_cast<int64_t>(request.sampling().top_k()),
                      .top_p = request.sampling().top_p() == 0 ? 1.0f : request.sampling().top_p(),
-                     .seed = request.sampling().seed()};
+                     .seed = request.sampling().has_seed() ? request.sampling().seed() : NewSeed()};
   RETURN_IF_ERROR(result.sampling.Validate());
   RETURN_IF_ERROR(CheckStops(request, config));
   result.stop_ids.assign(request.stop_ids().begin(), request.stop_ids().end());

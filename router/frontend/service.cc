@@ -58,6 +58,7 @@ grpc::Status GeneratorService::Generate(grpc::ServerContext* context,
                                         const v1::GenerateRequest* request,
                                         grpc::ServerWriter<v1::GenerateReply>* writer) {
   const absl::Status status = Serve(context, *request, writer);
+  metrics_->CountRequest(status);
   if (absl::IsResourceExhausted(status))
     context->AddTrailingMetadata("retry-after-ms", absl::StrCat(kRetryAfterMs));
   return ToGrpc(status);
@@ -76,11 +77,11 @@ absl::Status GeneratorService::Serve(grpc::ServerContext* context,
                                      const v1::GenerateRequest& request,
                                      grpc::ServerWriter<v1::GenerateReply>* writer) {
   const absl::StatusOr<std::shared_ptr<TokenStream>> stream = Submit(*context, request);
-  if (!stream.ok()) {
-    metrics_->CountRequest(stream.status());
-    return stream.status();
-  }
-  return Stream(context, request, stream->get(), writer);
+  if (!stream.ok()) return stream.status();
+  const absl::Status status = Stream(context, request, stream->get(), writer);
+  // However the answer ended, the engine works for nobody from here on.
+  (*stream)->Cancel();
+  return status;
 }
 
 absl::Status GeneratorService::Stream(grpc::ServerContext* context,
@@ -90,11 +91,9 @@ absl::Status GeneratorService::Stream(grpc::ServerContext* context,
                           request.show_control_tokens() ? ControlText::kShow : ControlText::kHide);
   StopMatcher matcher({request.stop().begin(), request.stop().end()});
   v1::GenerateReply reply;
-  int64_t num_sent = 0;
   for (;;) {
     const std::optional<TokenEvent> event = stream->Next(kPatience);
     if (context->IsCancelled()) {
-      stream->Cancel();
       return absl::FromChrono(context->deadline()) <= absl::Now()
                  ? absl::DeadlineExceededError("the deadline passed")
                  : absl::CancelledError("cancelled by the client");
@@ -102,7 +101,6 @@ absl::Status GeneratorService::Stream(grpc::ServerContext* context,
     std::optional<EndEvent> end;
     reply.Clear();
     if (event) {
-      ++num_sent;
       AddToken(*event, request.logprobs() > 0, &reply);
       ASSIGN_OR_RETURN(const std::string text, detokenizer.Append(event->id));
       reply.set_text(matcher.Append(text));
@@ -110,9 +108,9 @@ absl::Status GeneratorService::Stream(grpc::ServerContext* context,
         // Tokens that the engine makes until it notices are nobody's.
         stream->Cancel();
         reply.set_finish_reason(v1::FINISH_REASON_STOP);
-        reply.mutable_usage()->set_generated_tokens(static_cast<uint32_t>(num_sent));
-        writer->Write(reply);
-        return absl::OkStatus();
+        FillUsage(event->usage, reply.mutable_usage());
+        return writer->Write(reply) ? absl::OkStatus()
+                                    : absl::CancelledError("the client has gone");
       }
     } else if (end = stream->ended(); end) {
       if (end->reason == EndReason::kFailed) return end->status;
@@ -125,10 +123,7 @@ absl::Status GeneratorService::Stream(grpc::ServerContext* context,
     } else {
       continue;
     }
-    if (!writer->Write(reply)) {
-      stream->Cancel();
-      return absl::CancelledError("the client has gone");
-    }
+    if (!writer->Write(reply)) return absl::CancelledError("the client has gone");
     if (end) return absl::OkStatus();
   }
 }

@@ -113,7 +113,7 @@ TEST_F(ChannelTest, ARowThatIsNotFiniteIsRefused) {
 
 TEST_F(ChannelTest, ADamagedFrameFailsItsChecksum) {
   v1::DispatchRequest frame;
-  FillDispatch(batch_, 1, 0, &frame);
+  FillDispatch(batch_, 1, &frame);
   (*frame.mutable_rows())[5] ^= 1;
   DispatchBatch read;
   EXPECT_EQ(ReadDispatch(frame, &read).code(), absl::StatusCode::kDataLoss);
