@@ -67,7 +67,7 @@ class ProcessesTest : public testing::Test {
         "router/router",
         std::vector<std::string>{kModel, workers, "--port=0", "--port_file=" + Temp("router"),
                                  "--metrics_port_file=" + Temp("router_metrics"), "--threads=1",
-                                 "--max_context=4000"},
+                                 "--max_context=4000", "--dispatch_timeout=2s"},
         Temp("router.log"));
     stub_ = v1::Generator::NewStub(
         grpc::CreateChannel(absl::StrCat("127.0.0.1:", WaitForPort(Temp("router"))),
@@ -128,6 +128,42 @@ TEST_F(ProcessesTest, AKilledWorkerEndsTheStreamByNameAndItsReturnIsNoticed) {
   EXPECT_EQ(after.ids(), before);
 }
 
+TEST_F(ProcessesTest, AnIdleRouterNoticesAWorkerThatDies) {
+  const int metrics = WaitForPort(Temp("router_metrics"));
+  const std::string series =
+      absl::StrCat("router_worker_connected{worker=\"127.0.0.1:", ports_[1], "\"} ");
+  const auto deadline = Clock::now() + std::chrono::seconds(20);
+  while (Scrape(metrics).find(series + "1") == std::string::npos)
+    ASSERT_LT(Clock::now(), deadline) << Scrape(metrics);
+  workers_[1]->Signal(SIGKILL);
+  while (Scrape(metrics).find(series + "0") == std::string::npos)
+    ASSERT_LT(Clock::now(), deadline) << Scrape(metrics);
+  std::stringstream log;
+  log << std::ifstream(Temp("router.log")).rdbuf();
+  EXPECT_THAT(log.str(), HasSubstr("worker lost address=127.0.0.1:"));
+}
+
+TEST_F(ProcessesTest, AHungWorkerCountsAsGoneUntilItAnswers) {
+  const std::vector<int32_t> before = ReadAll(*stub_, TokensRequest(prompt_, 24)).ids();
+  workers_[1]->Signal(SIGSTOP);
+  const Reply late = ReadAll(*stub_, TokensRequest(prompt_, 4));
+  EXPECT_EQ(late.status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_THAT(late.status.error_message(), HasSubstr(absl::StrCat("127.0.0.1:", ports_[1])));
+  // The next does not wait as long again.
+  const auto start = Clock::now();
+  const Reply refused = ReadAll(*stub_, TokensRequest(prompt_, 4));
+  EXPECT_EQ(refused.status.error_code(), grpc::StatusCode::UNAVAILABLE)
+      << refused.status.error_message();
+  EXPECT_LT(Clock::now() - start, std::chrono::seconds(1));
+  workers_[1]->Signal(SIGCONT);
+  Reply after;
+  const auto deadline = Clock::now() + std::chrono::seconds(20);
+  do after = ReadAll(*stub_, TokensRequest(prompt_, 24));
+  while (!after.status.ok() && Clock::now() < deadline);
+  ASSERT_TRUE(after.status.ok()) << after.status.error_message();
+  EXPECT_EQ(after.ids(), before);
+}
+
 TEST_F(ProcessesTest, EveryProcessDrainsOnSigterm) {
   ASSERT_TRUE(ReadAll(*stub_, TokensRequest(prompt_, 4)).status.ok());
   router_->Signal(SIGTERM);
@@ -160,21 +196,35 @@ TEST_F(ProcessesTest, MetricsPageAndDocumentationNameTheSameMetrics) {
 }
 
 TEST(BadStartTest, OneClearLineAndANonZeroExit) {
+  const std::string worker_program = "expert_worker/expert_worker",
+                    router_program = "router/router",
+                    model = "--model=" + kCheckpoints + "tiny_f32";
+  // 2: a mistake on the command line; 1: anything else.
   const struct {
+    std::string program;
     std::vector<std::string> arguments;
+    int exit_code;
     const char* message;
   } cases[] = {
-      {{}, "--model is required"},
-      {{"--model=/nonexistent"}, "/nonexistent"},
-      {{"--model=" + kCheckpoints + "tiny_f32", "--shard=9/2"}, "shard"},
-      {{"--model=" + kCheckpoints + "tiny_f32", "--quantise=q3"}, "q8_0"},
-      {{"--model=" + kCheckpoints + "tiny_f32", "--no_such_flag=1"}, "no_such_flag"},
+      {worker_program, {}, 2, "--model is required"},
+      {worker_program, {"--model=/nonexistent"}, 1, "/nonexistent"},
+      {worker_program, {model, "--shard=9/2"}, 1, "shard"},
+      {worker_program, {model, "--quantise=q3"}, 2, "q8_0"},
+      {worker_program, {model, "--threads=100000"}, 2, "0 to 1024"},
+      {worker_program, {model, "--no_such_flag=1"}, 2, "no_such_flag"},
+      {router_program, {model, "--experts=foo"}, 2, "local or remote"},
+      {router_program, {model, "--kv_type=x"}, 2, "auto, f32 or bf16"},
+      {router_program, {model, "--prefill_chunk=0"}, 2, "1 to 4096"},
+      {router_program, {model, "--threads=-3"}, 2, "0 to 1024"},
+      {router_program, {model, "--workers=a:1,,b:2"}, 2, "empty address"},
+      {router_program, {model, "--dispatch_timeout=inf"}, 2, "at most 24h"},
+      {router_program, {model, "--connect_timeout=-1s"}, 2, "at most 24h"},
   };
-  for (const auto& [arguments, message] : cases) {
+  for (const auto& [program, arguments, exit_code, message] : cases) {
     const std::string log = Temp("bad_start.log");
     unlink(log.c_str());
-    ChildProcess worker("expert_worker/expert_worker", arguments, log);
-    EXPECT_GT(worker.Wait(), 0);
+    ChildProcess process(program, arguments, log);
+    EXPECT_EQ(process.Wait(), exit_code) << message;
     std::stringstream text;
     text << std::ifstream(log).rdbuf();
     EXPECT_THAT(text.str(), HasSubstr(message));

@@ -100,6 +100,13 @@ TEST_F(ChannelTest, MalformedDispatchesAreAnsweredByNameAndTheStreamGoesOn) {
       },
       "rows are bf16");
   refuse([](DispatchBatch* b) { b->pair_row.pop_back(); }, "pair rows");
+  // A small frame must not ask for much work or memory.
+  refuse(
+      [](DispatchBatch* b) {
+        b->pair_row.resize(100000, 0);
+        b->pair_expert.resize(100000, b->pair_expert[0]);
+      },
+      "100000 pairs for 3 rows");
   EXPECT_TRUE(Ask(*remote_, batch_).ok());
 }
 

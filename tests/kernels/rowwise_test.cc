@@ -164,5 +164,40 @@ TEST(RowsTest, Bf16RowsRoundToNearestEvenInEveryBody) {
   }
 }
 
+// A damaged model must be seen to be one: nothing on the way to a logit makes a number of a NaN.
+TEST(RowwiseTest, NaNStaysNaN) {
+  for (Isa isa : SupportedIsas()) {
+    SetIsa(isa);
+    const float nan = std::nanf("");
+    std::vector<float> x(32, 1.0f), out(32), weight(32, 1.0f);
+    x[20] = nan;
+    const Tensor row(x.data(), {1, 32}), result(out.data(), {1, 32});
+    RmsNorm(row, weight, 1e-6f, result);
+    for (float v : out) EXPECT_TRUE(std::isnan(v)) << IsaName(isa);
+    std::vector<float> capped = x;
+    SoftCap(Tensor(capped.data(), {1, 32}), 30.0f);
+    EXPECT_TRUE(std::isnan(capped[20])) << IsaName(isa);
+    EXPECT_FALSE(std::isnan(capped[21])) << IsaName(isa);
+    std::vector<float> gated(16);
+    GatedGelu(row, Tensor(gated.data(), {1, 16}));
+    EXPECT_TRUE(std::isnan(gated[4])) << IsaName(isa);
+    std::vector<int32_t> experts(2);
+    std::vector<float> weights(2);
+    std::vector<float> logits = {1.0f, nan, 0.5f, nan};
+    GateTopK(Tensor(logits.data(), {1, 4}), std::vector<float>(4, 1.0f), 2, experts, weights);
+    for (int32_t expert : experts) EXPECT_TRUE(expert >= 0 && expert < 4);
+  }
+}
+
+// 3e38 squared is infinite, and a row of zeros would look like an answer.
+TEST(RowwiseTest, ANormWhoseSquaresOverflowIsNaN) {
+  for (Isa isa : SupportedIsas()) {
+    SetIsa(isa);
+    std::vector<float> x(32, 3e38f), out(32);
+    RmsNorm(Tensor(x.data(), {1, 32}), {}, 1e-6f, Tensor(out.data(), {1, 32}));
+    for (float v : out) EXPECT_TRUE(std::isnan(v)) << IsaName(isa);
+  }
+}
+
 }  // namespace
 }  // namespace coterie
