@@ -138,9 +138,17 @@ class GrpcChannel::Link {
     replies_.erase(reply);
     lock.unlock();
     CombineBatch batch;
-    RETURN_IF_ERROR(
-        Annotate(ReadCombine(*current_, &batch), absl::StrCat("expert worker ", options_.address)));
-    return batch;
+    const absl::Status read =
+        Annotate(ReadCombine(*current_, &batch), absl::StrCat("expert worker ", options_.address));
+    if (read.ok()) return batch;
+    if (absl::IsNotFound(read)) {
+      // Its shard is another than when the link was made: a new link learns what it holds now.
+      lock.lock();
+      if (context_ != nullptr) context_->TryCancel();
+      return absl::UnavailableError(read.message());
+    }
+    // What router and worker say to each other is no mistake of the client's.
+    return absl::IsInvalidArgument(read) ? absl::InternalError(read.message()) : read;
   }
 
   State state() const {

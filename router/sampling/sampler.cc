@@ -60,25 +60,31 @@ absl::StatusOr<int32_t> Sampler::Sample(std::span<const float> logits) {
                      candidates_.end(), Better);
     candidates_.resize(static_cast<size_t>(params_.top_k));
   }
-  // Only top_p needs an order; sorting a quarter of a million takes longer than a layer.
-  if (params_.top_p < 1) std::sort(candidates_.begin(), candidates_.end(), Better);
+  const auto weight = [&](const Candidate& candidate) {
+    return static_cast<double>(std::exp((candidate.first - best.first) / params_.temperature));
+  };
   double total = 0;
-  for (Candidate& candidate : candidates_) {
-    candidate.first = std::exp((candidate.first - best.first) / params_.temperature);
-    total += static_cast<double>(candidate.first);
-  }
+  for (const Candidate& candidate : candidates_) total += weight(candidate);
   size_t count = candidates_.size();
   if (params_.top_p < 1) {
+    // Best first, as far as needed: to sort a quarter of a million takes longer than a layer.
+    const double wanted = static_cast<double>(params_.top_p) * total;
     double mass = 0;
-    for (count = 0; count < candidates_.size() && mass < static_cast<double>(params_.top_p) * total;
-         ++count)
-      mass += static_cast<double>(candidates_[count].first);
+    count = 0;
+    for (size_t sorted = 0, more = 256; sorted < candidates_.size() && mass < wanted; more *= 8) {
+      const auto begin = candidates_.begin() + static_cast<std::ptrdiff_t>(sorted);
+      sorted = std::min(candidates_.size(), sorted + more);
+      const auto end = candidates_.begin() + static_cast<std::ptrdiff_t>(sorted);
+      if (end != candidates_.end()) std::nth_element(begin, end - 1, candidates_.end(), Better);
+      std::sort(begin, end, Better);
+      while (count < sorted && mass < wanted) mass += weight(candidates_[count++]);
+    }
     total = mass;
   }
   const double target = Uniform(params_.seed, num_draws_++) * total;
   double mass = 0;
   for (size_t i = 0; i < count; ++i) {
-    mass += static_cast<double>(candidates_[i].first);
+    mass += weight(candidates_[i]);
     if (target < mass) return candidates_[i].second;
   }
   return candidates_[count - 1].second;  // rounding left the target at the very end

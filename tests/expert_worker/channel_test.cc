@@ -91,7 +91,6 @@ TEST_F(ChannelTest, MalformedDispatchesAreAnsweredByNameAndTheStreamGoesOn) {
   refuse([](DispatchBatch* b) { b->layer = 6; }, "layer 6 of 6");
   refuse([](DispatchBatch* b) { b->pair_row[1] = 3; }, "row 3 of 3");
   refuse([](DispatchBatch* b) { b->pair_expert[0] = 8; }, "expert 8 of 8");
-  refuse([](DispatchBatch* b) { b->pair_expert[0] = 7; }, "expert 7 of layer 2 is not resident");
   refuse([](DispatchBatch* b) { b->num_cols = 32; }, "rows of 32 values");
   refuse(
       [](DispatchBatch* b) {
@@ -108,6 +107,18 @@ TEST_F(ChannelTest, MalformedDispatchesAreAnsweredByNameAndTheStreamGoesOn) {
       },
       "100000 pairs for 3 rows");
   EXPECT_TRUE(Ask(*remote_, batch_).ok());
+}
+
+// A worker whose shard was changed behind the router's back.
+TEST_F(ChannelTest, AnExpertThatIsNotThereMakesTheLinkAnew) {
+  DispatchBatch batch = batch_;
+  batch.pair_expert[0] = 7;
+  const auto reply = Ask(*remote_, batch);
+  EXPECT_EQ(reply.status().code(), absl::StatusCode::kUnavailable) << reply.status();
+  EXPECT_THAT(std::string(reply.status().message()),
+              HasSubstr("expert 7 of layer 2 is not resident"));
+  const absl::Time deadline = absl::Now() + absl::Seconds(20);
+  while (!Ask(*remote_, batch_).ok()) ASSERT_LT(absl::Now(), deadline);
 }
 
 TEST_F(ChannelTest, ARowThatIsNotFiniteIsRefused) {
