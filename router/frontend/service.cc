@@ -78,7 +78,7 @@ absl::Status GeneratorService::Serve(grpc::ServerContext* context,
                                      grpc::ServerWriter<v1::GenerateReply>* writer) {
   const absl::StatusOr<std::shared_ptr<TokenStream>> stream = Submit(*context, request);
   if (!stream.ok()) return stream.status();
-  const absl::Status status = Stream(context, request, stream->get(), writer);
+  absl::Status status = Stream(context, request, stream->get(), writer);
   // However the answer ended, the engine works for nobody from here on.
   (*stream)->Cancel();
   return status;

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
 #include <thread>
 
 #include "tests/testing/cluster.h"
@@ -91,6 +93,77 @@ TEST_F(GenerateTest, StopIdsEndTheAnswerBeforeThem) {
   EXPECT_EQ(reply.finish_reason, v1::FINISH_REASON_STOP);
 }
 
+TEST_F(GenerateTest, TheModelsOwnStopTokensEndTheAnswerUnlessIgnored) {
+  const std::set<int32_t> eos = {1, 9, 16};  // <eos>, <|tool_response>, <turn|>
+  std::set<int32_t> ended_by;
+  for (const Golden& golden : goldens_) {
+    const auto is_eos = [&](int32_t id) { return eos.contains(id); };
+    if (std::none_of(golden.greedy.begin(), golden.greedy.end(), is_eos)) continue;
+    v1::GenerateRequest request = TokensRequest(golden.prompt, 24);
+    const Reply all = cluster_.Generate(request);
+    EXPECT_EQ(all.finish_reason, v1::FINISH_REASON_LENGTH);
+    std::vector<int32_t> ids = all.ids();
+    ASSERT_EQ(ids.size(), 24u);
+    const auto first = std::find_if(ids.begin(), ids.end(), is_eos);
+    ASSERT_NE(first, ids.end());
+    ended_by.insert(*first);
+    ids.erase(first, ids.end());
+
+    request.set_ignore_eos(false);
+    const Reply ended = cluster_.Generate(request);
+    EXPECT_EQ(ended.ids(), ids);
+    EXPECT_EQ(ended.finish_reason, v1::FINISH_REASON_STOP);
+    EXPECT_EQ(ended.usage.generated_tokens(), ids.size());
+  }
+  EXPECT_EQ(ended_by, eos) << "the goldens have all of them";
+}
+
+TEST_F(GenerateTest, ATextPromptIsItsTokensAfterOneBos) {
+  const Reply expected = cluster_.Generate(TokensRequest({2, 294, 275, 297, 296}, 16));
+  ASSERT_EQ(expected.ids().size(), 16u);
+  EXPECT_EQ(expected.usage.prompt_tokens(), 5u);
+  // Without it, and with it twice, the answer is another.
+  EXPECT_NE(cluster_.Generate(TokensRequest({294, 275, 297, 296}, 16)).ids(), expected.ids());
+  EXPECT_NE(cluster_.Generate(TokensRequest({2, 2, 294, 275, 297, 296}, 16)).ids(), expected.ids());
+  for (const char* text : {"the tin", "<bos>the tin"}) {
+    v1::GenerateRequest request;
+    request.set_text(text);
+    request.set_max_tokens(16);
+    request.set_ignore_eos(true);
+    const Reply reply = cluster_.Generate(request);
+    EXPECT_EQ(reply.ids(), expected.ids()) << text;
+    EXPECT_EQ(reply.usage.prompt_tokens(), 5u) << text;
+  }
+}
+
+TEST_F(GenerateTest, PlainTextSpellsControlTokensOut) {
+  // Bytes have the ids from 19 on; "th" is 294, "e" 275.
+  const struct {
+    const char* text;
+    std::vector<int32_t> parsed, plain;
+  } cases[] = {
+      {"<|turn>the<turn|>",
+       {2, 15, 294, 275, 16},
+       {2, 79, 143, 276, 286, 283, 280, 81, 294, 275, 79, 276, 286, 283, 280, 143, 81}},
+      {"<bos>the", {2, 294, 275}, {2, 79, 117, 278, 281, 81, 294, 275}},
+      {"the", {2, 294, 275}, {2, 294, 275}},
+  };
+  for (const auto& [text, parsed, plain] : cases) {
+    for (const bool plain_text : {false, true}) {
+      const std::vector<int32_t>& prompt = plain_text ? plain : parsed;
+      v1::GenerateRequest request;
+      request.set_text(text);
+      request.set_plain_text(plain_text);
+      request.set_max_tokens(16);
+      request.set_ignore_eos(true);
+      const Reply reply = cluster_.Generate(request);
+      EXPECT_EQ(reply.usage.prompt_tokens(), prompt.size()) << text << ", plain " << plain_text;
+      EXPECT_EQ(reply.ids(), cluster_.Generate(TokensRequest(prompt, 16)).ids())
+          << text << ", plain " << plain_text;
+    }
+  }
+}
+
 TEST_F(GenerateTest, StopStringsEndTheTextBeforeThem) {
   v1::GenerateRequest request;
   request.set_text("the other in the end");
@@ -111,10 +184,14 @@ TEST_F(GenerateTest, StopStringsEndTheTextBeforeThem) {
   EXPECT_EQ(reply.finish_reason, v1::FINISH_REASON_STOP);
 }
 
-TEST_F(GenerateTest, CancellingFreesTheSequenceWithinAStep) {
+TEST_F(GenerateTest, CancellingStopsTheEngineLongBeforeTheEnd) {
+  constexpr uint32_t kMaxTokens = 3900;
+  Cluster cluster(
+      {.model = kCheckpoints + "tiny_f32", .shards = {"0/1"}, .engine = {.max_context = 4000}});
   {
     grpc::ClientContext context;
-    const auto reader = cluster_.stub().Generate(&context, TokensRequest(goldens_[0].prompt, 90));
+    const auto reader =
+        cluster.stub().Generate(&context, TokensRequest(goldens_[0].prompt, kMaxTokens));
     v1::GenerateReply reply;
     ASSERT_TRUE(reader->Read(&reply));
     context.TryCancel();
@@ -122,11 +199,13 @@ TEST_F(GenerateTest, CancellingFreesTheSequenceWithinAStep) {
     }
     EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
   }
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (cluster_.router().engine().num_running() > 0 &&
-         std::chrono::steady_clock::now() < deadline)
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (cluster.router().engine().num_running() > 0 && std::chrono::steady_clock::now() < deadline)
     std::this_thread::yield();
-  EXPECT_EQ(cluster_.router().engine().num_running(), 0);
+  EXPECT_EQ(cluster.router().engine().num_running(), 0);
+  EXPECT_EQ(cluster.router().metrics().kv_reserved_bytes.Value(), 0);
+  // How many steps the news is under way is up to the machine. To the end there are thousands.
+  EXPECT_LT(cluster.router().metrics().generated_tokens.Value(), kMaxTokens / 2);
 }
 
 TEST_F(GenerateTest, ADeadlineEndsTheStream) {

@@ -165,6 +165,39 @@ TEST_F(ProcessesTest, EveryProcessDrainsOnSigterm) {
   }
 }
 
+TEST_F(ProcessesTest, AStreamInFlightIsFinishedWhileTheRouterDrains) {
+  constexpr uint32_t kTokens = 1500;
+  const std::vector<int32_t> before = ReadAll(*stub_, TokensRequest(prompt_, 24)).ids();
+  grpc::ClientContext context;
+  const auto reader = stub_->Generate(&context, TokensRequest(prompt_, kTokens));
+  v1::GenerateReply reply;
+  std::vector<int32_t> ids;
+  const auto read = [&] {
+    if (!reader->Read(&reply)) return false;
+    for (const v1::GeneratedToken& token : reply.tokens()) ids.push_back(token.id());
+    return true;
+  };
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(read());
+  router_->Signal(SIGTERM);
+  const auto deadline = Clock::now() + std::chrono::seconds(20);
+  // The engine refuses, and is not gone: what it finishes is the stream.
+  Reply other;
+  do other = ReadAll(*stub_, TokensRequest(prompt_, 1));
+  while (other.status.ok() && Clock::now() < deadline);
+  EXPECT_EQ(other.status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(other.status.error_message(), HasSubstr("draining"));
+
+  while (read()) {
+  }
+  const grpc::Status status = reader->Finish();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(ids.size(), kTokens);
+  EXPECT_EQ(reply.finish_reason(), v1::FINISH_REASON_LENGTH);
+  ids.resize(before.size());
+  EXPECT_EQ(ids, before);
+  EXPECT_EQ(router_->Wait(), 0);
+}
+
 TEST_F(ProcessesTest, MetricsPageAndDocumentationSayTheSame) {
   ASSERT_TRUE(ReadAll(*stub_, TokensRequest(prompt_, 4)).status.ok());
   ReadAll(*stub_, TokensRequest({2, 999}, 4));  // so that the error counters have a series

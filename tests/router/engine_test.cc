@@ -2,24 +2,28 @@
 // steps the model. Small enough for ThreadSanitizer, which cannot follow gRPC's own locks.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <span>
 #include <thread>
 
 #include "prometheus/registry.h"
 #include "router/router_stack.h"
+#include "router/sampling/sampler.h"
 #include "tests/testing/goldens.h"
+#include "tests/testing/local_forward.h"
 
 namespace coterie {
 namespace {
 
 class EngineTest : public testing::Test {
  protected:
-  EngineTest() {
+  explicit EngineTest(int64_t prefill_chunk = 8, int64_t max_context = 200) {
     RouterOptions options;
     options.model = kCheckpoints + "tiny_q4_0.gguf";
     options.num_threads = 2;
-    options.prefill_chunk = 8;
+    options.prefill_chunk = prefill_chunk;
     options.kv_bytes = 16 << 20;
-    options.engine = {.max_sequences = 3, .max_queued = 64, .max_context = 200};
+    options.engine = {.max_sequences = 3, .max_queued = 64, .max_context = max_context};
     stack_ = *RouterStack::Create(std::move(options), registry_);
   }
   ~EngineTest() override { stack_->Stop(absl::Now() + absl::Seconds(60)); }
@@ -72,13 +76,15 @@ TEST_F(EngineTest, CancelledSequencesGiveTheirMemoryBack) {
   EXPECT_EQ(after.size(), 4u);
 }
 
-TEST_F(EngineTest, LongPromptsWrapTheWindowManyTimesWithTheSameTokens) {
-  std::vector<int32_t> prompt;
-  for (size_t i = 0; i < 5; ++i)
-    prompt.insert(prompt.end(), goldens_[i].prompt.begin(), goldens_[i].prompt.begin() + 24);
-  const std::vector<int32_t> first = Read(*Submit(prompt, 8));
-  EXPECT_EQ(first.size(), 8u);
-  EXPECT_EQ(Read(*Submit(prompt, 8)), first);
+TEST_F(EngineTest, ACancelledSequenceGetsAtMostTheTokenOfTheStepInHand) {
+  const auto stream = Submit(goldens_[0].prompt, 150);
+  ASSERT_TRUE(stream->Next(absl::Seconds(60)).has_value());
+  stream->Cancel();
+  const double generated = stack_->metrics().generated_tokens.Value();
+  EndEvent end;
+  Read(*stream, &end);
+  EXPECT_EQ(end.status.code(), absl::StatusCode::kCancelled);
+  EXPECT_LE(static_cast<double>(end.usage.generated_tokens), generated + 1);
 }
 
 TEST_F(EngineTest, RefusesWhatCanNeverFit) {
@@ -87,6 +93,44 @@ TEST_F(EngineTest, RefusesWhatCanNeverFit) {
   EXPECT_EQ(stack_->engine().Submit(std::move(request)).status().code(),
             absl::StatusCode::kInvalidArgument);
 }
+
+// A step of one token needs no more of the ring than the window, and a cache for chunks of 512
+// does not come round within these tokens. A step of 58 tokens and the 7 before it are one position
+// more than a block has; one of 122, one more than two.
+class ChunkTest : public EngineTest, public testing::WithParamInterface<int64_t> {
+ protected:
+  ChunkTest() : EngineTest(GetParam(), 500) {}
+};
+
+TEST_P(ChunkTest, ASlidingRingThatComesRoundGivesTheBitsOfOneTokenAtATime) {
+  EngineRequest request;
+  for (size_t i = 0; request.prompt.size() < 460; ++i)
+    request.prompt.insert(request.prompt.end(), goldens_[i].prompt.begin(),
+                          goldens_[i].prompt.end());
+  request.prompt.resize(460);
+  request.max_tokens = 24;
+  request.num_logprobs = 1;
+  std::vector<int32_t> tokens = request.prompt;
+  const auto stream = *stack_->engine().Submit(std::move(request));
+  std::vector<float> logprobs;
+  while (const auto token = stream->Next(absl::Seconds(60))) {
+    tokens.push_back(token->id);
+    logprobs.push_back(token->logprobs.chosen);
+  }
+  ASSERT_EQ(logprobs.size(), 24u);
+
+  LocalForward local({.model = kCheckpoints + "tiny_q4_0.gguf"});
+  const std::vector<float> logits = local.Logits(tokens, 1);
+  for (size_t i = 0; i < logprobs.size(); ++i) {
+    // The logits of a position are those of the token after it.
+    const std::span<const float> row(logits.data() + (460 + i - 1) * kTinyVocab, kTinyVocab);
+    EXPECT_EQ(tokens[460 + i], std::max_element(row.begin(), row.end()) - row.begin())
+        << "token " << i;
+    EXPECT_EQ(logprobs[i], ComputeLogprobs(row, tokens[460 + i], 0).chosen) << "token " << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Chunks, ChunkTest, testing::Values(8, 58, 122, 200));
 
 }  // namespace
 }  // namespace coterie

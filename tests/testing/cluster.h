@@ -48,6 +48,7 @@ struct Reply {
   std::string text;
   std::vector<v1::GeneratedToken> tokens;
   v1::FinishReason finish_reason = v1::FINISH_REASON_NONE;
+  v1::Usage usage;
 
   std::vector<int32_t> ids() const;
 };
