@@ -68,6 +68,9 @@ TEST_F(GenerateTest, TheSameSeedGivesTheSameTokens) {
   EXPECT_EQ(first, again);
   request.mutable_sampling()->set_seed(8);
   EXPECT_NE(cluster_.Generate(request).ids(), first);
+  // Without one every request draws its own.
+  request.mutable_sampling()->clear_seed();
+  EXPECT_NE(cluster_.Generate(request).ids(), cluster_.Generate(request).ids());
 }
 
 TEST_F(GenerateTest, LogprobsAreThoseOfTheDistribution) {
@@ -182,6 +185,9 @@ TEST_F(GenerateTest, StopStringsEndTheTextBeforeThem) {
   const Reply reply = cluster_.Generate(request);
   EXPECT_EQ(reply.text, all.substr(0, all.find(stop)));
   EXPECT_EQ(reply.finish_reason, v1::FINISH_REASON_STOP);
+  EXPECT_GT(reply.usage.prompt_tokens(), 0u);
+  EXPECT_EQ(reply.usage.generated_tokens(), reply.tokens.size());
+  EXPECT_GT(reply.usage.prefill_seconds(), 0);
 }
 
 TEST_F(GenerateTest, CancellingStopsTheEngineLongBeforeTheEnd) {
