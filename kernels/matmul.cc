@@ -119,32 +119,27 @@ void PrepareRows(std::span<const MatMulJob> jobs, Workspace* w, Parallel& pool) 
   });
 }
 
-// Cuts the jobs into slices that become smaller towards the end: large ones stream well and cost
-// nothing to take, small ones let the threads end together.
+// Cuts the jobs into slices of about equal work: enough of them that threads end together, large
+// enough that taking one costs nothing beside it. Not large ones first: where other processes share
+// the cores, a thread that is set aside with a large slice keeps all others waiting.
 void CutSlices(std::span<const MatMulJob> jobs, int num_threads, std::vector<Slice>* slices) {
   slices->clear();
   // A row costs about what streaming the panel once from memory does, divided by four.
   const auto panel_cost = [](const MatMulJob& job) {
     return job.weights->panel_bytes() * (4 + static_cast<int64_t>(job.rows.size())) / 4;
   };
-  int64_t cost_left = 0;
+  int64_t total = 0;
   for (const MatMulJob& job : jobs)
-    cost_left += job.rows.empty() ? 0 : job.weights->num_panels() * panel_cost(job);
-  constexpr int64_t kSliceCostMin = 64 << 10;
-  // A single row runs up to eight panels at once.
-  constexpr int64_t kPanelsTogether = 8;
+    total += job.rows.empty() ? 0 : job.weights->num_panels() * panel_cost(job);
+  const int64_t target = std::max<int64_t>(total / (int64_t{num_threads} * 24), 32 << 10);
   for (int64_t j = 0; j < static_cast<int64_t>(jobs.size()); ++j) {
     const MatMulJob& job = jobs[static_cast<size_t>(j)];
     if (job.rows.empty()) continue;
-    const int64_t num_panels = job.weights->num_panels(), cost = panel_cost(job);
-    for (int64_t panel = 0; panel < num_panels;) {
-      const int64_t wanted = std::max(cost_left / (int64_t{num_threads} * 3), kSliceCostMin);
-      int64_t step = std::max<int64_t>(1, wanted / cost);
-      if (step >= kPanelsTogether) step = step / kPanelsTogether * kPanelsTogether;
-      step = std::min(step, num_panels - panel);
-      slices->push_back({j, panel, panel + step});
-      panel += step;
-      cost_left -= step * cost;
+    const int64_t step = std::max<int64_t>(1, target / panel_cost(job));
+    // A single row runs up to eight panels at once.
+    const int64_t rounded = step >= 8 ? step / 8 * 8 : step;
+    for (int64_t panel = 0; panel < job.weights->num_panels(); panel += rounded) {
+      slices->push_back({j, panel, std::min(panel + rounded, job.weights->num_panels())});
     }
   }
 }

@@ -166,7 +166,7 @@ TEST_F(ProcessesTest, EveryProcessDrainsOnSigterm) {
 }
 
 TEST_F(ProcessesTest, AStreamInFlightIsFinishedWhileTheRouterDrains) {
-  constexpr uint32_t kTokens = 1500;
+  constexpr uint32_t kTokens = 1000;  // more than a second, less than the drain timeout
   const std::vector<int32_t> before = ReadAll(*stub_, TokensRequest(prompt_, 24)).ids();
   grpc::ClientContext context;
   const auto reader = stub_->Generate(&context, TokensRequest(prompt_, kTokens));

@@ -2,6 +2,7 @@
 // over gRPC, with any split.
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "tests/testing/cluster.h"
 #include "tests/testing/goldens.h"
 #include "tests/testing/local_forward.h"
@@ -34,16 +35,29 @@ TEST_P(SameBitsTest, AsInOneProcess) {
   EXPECT_EQ(remote.Greedy(goldens[5].prompt, 16), local.Greedy(goldens[5].prompt, 16));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Splits, SameBitsTest,
-    testing::Values(Case{"tiny_f32", {"0/1"}}, Case{"tiny_f32", {"0/2", "1/2"}},
-                    Case{"tiny_f32", {"0/4", "1/4", "2/4", "3/4"}},
-                    Case{"tiny_q4_0.gguf",
-                         {"0/8", "1/8", "2/8", "3/8", "4/8", "5/8", "6/8", "7/8"}},
-                    Case{"tiny_q8_0.gguf", {"", ""}}, Case{"tiny_bf16", {"0,2-4,7", "1,5,6"}},
-                    Case{"tiny_q4_0.gguf", {"0-2:0-7;3-5:0-3", "3-5:2-7"}},
-                    Case{"tiny_f32", {"0/1", "0/1"}},
-                    Case{"tiny256_q4_0_q6_k.gguf", {"1/3", "0/3", "2/3"}}));
+// Every format with 1, 2, 4 and 8 workers.
+std::vector<Case> EvenSplits() {
+  std::vector<Case> cases;
+  for (const char* model :
+       {"tiny_f32", "tiny_bf16", "tiny_q8_0.gguf", "tiny_q4_0.gguf", "tiny256_q4_0_q6_k.gguf"}) {
+    for (int count : {1, 2, 4, 8}) {
+      Case split{model, {}};
+      for (int i = 0; i < count; ++i) split.shards.push_back(absl::StrCat(i, "/", count));
+      cases.push_back(std::move(split));
+    }
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Even, SameBitsTest, testing::ValuesIn(EvenSplits()));
+
+// Workers that are told their shard, uneven ones, some experts held twice, an odd number.
+INSTANTIATE_TEST_SUITE_P(Odd, SameBitsTest,
+                         testing::Values(Case{"tiny_q8_0.gguf", {"", ""}},
+                                         Case{"tiny_bf16", {"0,2-4,7", "1,5,6"}},
+                                         Case{"tiny_q4_0.gguf", {"0-2:0-7;3-5:0-3", "3-5:2-7"}},
+                                         Case{"tiny_f32", {"0/1", "0/1"}},
+                                         Case{"tiny256_q4_0_q6_k.gguf", {"1/3", "0/3", "2/3"}}));
 
 }  // namespace
 }  // namespace coterie
