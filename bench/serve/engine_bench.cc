@@ -203,6 +203,8 @@ absl::Status Run() {
   const auto loading = Clock::now();
   ASSIGN_OR_RETURN(const auto stack, RouterStack::Create(std::move(options), registry));
   const double load_seconds = SecondsSince(loading);
+  // The step and the cache are the engine thread's as long as it lives.
+  stack->Stop(absl::InfinitePast());
 
   const uint32_t seed = absl::GetFlag(FLAGS_seed);
   EngineBench bench(stack.get(), decode_tokens, seed);
@@ -245,7 +247,6 @@ absl::Status Run() {
                     ",\"compute_seconds_a_step\":", expert_time[i].compute_seconds, "}");
   }
   std::printf("%s]}\n", json.c_str());
-  stack->Stop(absl::InfinitePast());
   return absl::OkStatus();
 }
 

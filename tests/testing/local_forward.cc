@@ -17,6 +17,8 @@ LocalForward::LocalForward(Options options) {
                           registry_);
   CHECK(stack.ok()) << stack.status().ToString();
   stack_ = *std::move(stack);
+  // The step and the cache are the engine thread's as long as it lives.
+  stack_->Stop(absl::InfinitePast());
 }
 
 std::vector<float> LocalForward::RunChunk(KvCache::Sequence& kv, std::span<const int32_t> tokens,
