@@ -76,8 +76,7 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
 }
 
 int64_t RouterStack::resident_bytes() const {
-  return static_cast<int64_t>(weights_->size_bytes()) +
-         (host_ == nullptr ? 0 : host_->resident_bytes());
+  return trunk_bytes() + (host_ == nullptr ? 0 : host_->resident_bytes());
 }
 
 RouterStack::~RouterStack() {

@@ -57,6 +57,7 @@ class RouterStack {
   Step& step() { return *step_; }
   KvCache& cache() { return *cache_; }
   RouterMetrics& metrics() { return *metrics_; }
+  int64_t trunk_bytes() const { return static_cast<int64_t>(weights_->size_bytes()); }
   int64_t resident_bytes() const;
 
  private:
