@@ -5,10 +5,9 @@
 #define COTERIE_MODEL_CHECKPOINT_DIGEST_H_
 
 #include <cstdint>
-#include <memory>
 #include <string>
 
-#include "kernels/tensor.h"
+#include "absl/strings/string_view.h"
 #include "model/config.h"
 #include "model/raw_tensor.h"
 

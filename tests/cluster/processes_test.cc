@@ -70,6 +70,15 @@ class ProcessesTest : public testing::Test {
       unlink(Temp(name).c_str());
   }
 
+  // Asks until the router serves again.
+  Reply UntilServed(uint32_t max_tokens) {
+    const auto deadline = Clock::now() + std::chrono::seconds(20);
+    Reply reply;
+    do reply = ReadAll(*stub_, TokensRequest(prompt_, max_tokens));
+    while (!reply.status.ok() && Clock::now() < deadline);
+    return reply;
+  }
+
   void StartWorker(int index, int port) {
     const std::string name = absl::StrCat("worker", index);
     unlink(Temp(name).c_str());
@@ -111,10 +120,7 @@ TEST_F(ProcessesTest, AKilledWorkerEndsTheStreamByNameAndItsReturnIsNoticed) {
   workers_[1]->Wait();
   StartWorker(1, ports_[1]);
   WaitForPort(Temp("worker1"));
-  Reply after;
-  const auto deadline = Clock::now() + std::chrono::seconds(20);
-  do after = ReadAll(*stub_, TokensRequest(prompt_, 24));
-  while (!after.status.ok() && Clock::now() < deadline);
+  const Reply after = UntilServed(24);
   ASSERT_TRUE(after.status.ok()) << after.status.error_message();
   EXPECT_EQ(after.ids(), before);
 }
@@ -147,10 +153,7 @@ TEST_F(ProcessesTest, AHungWorkerCountsAsGoneUntilItAnswers) {
       << refused.status.error_message();
   EXPECT_LT(Clock::now() - start, std::chrono::seconds(1));
   workers_[1]->Signal(SIGCONT);
-  Reply after;
-  const auto deadline = Clock::now() + std::chrono::seconds(20);
-  do after = ReadAll(*stub_, TokensRequest(prompt_, 24));
-  while (!after.status.ok() && Clock::now() < deadline);
+  const Reply after = UntilServed(24);
   ASSERT_TRUE(after.status.ok()) << after.status.error_message();
   EXPECT_EQ(after.ids(), before);
 }

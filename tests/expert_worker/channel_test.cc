@@ -106,6 +106,7 @@ TEST_F(ChannelTest, MalformedDispatchesAreAnsweredByNameAndTheStreamGoesOn) {
         b->pair_expert.resize(100000, b->pair_expert[0]);
       },
       "100000 pairs for 3 rows");
+  refuse([](DispatchBatch* b) { b->rows.resize(8193, b->rows[0]); }, "8193 rows, at most 8192");
   EXPECT_TRUE(Ask(*remote_, batch_).ok());
 }
 

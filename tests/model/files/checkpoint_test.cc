@@ -142,6 +142,11 @@ TEST(CheckpointTest, RefusesDirectoriesWithWrongTensors) {
          t->push_back(F32Tensor(kPrefix + "layers.0.self_attn.q_proj.bias", {32}));
        },
        "q_proj.bias [32] is none of this model's"},
+      {"untied head",
+       [](Tensors* t) {
+         t->push_back(F32Tensor("lm_head.weight", {8, 32}));
+       },
+       "lm_head.weight [8, 32] is none of this model's"},
       {"value in a global layer",
        [](Tensors* t) {
          t->push_back(F32Tensor(kPrefix + "layers.1.self_attn.v_proj.weight", {32, 32}));

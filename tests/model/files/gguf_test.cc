@@ -81,7 +81,7 @@ TEST(GgufTest, RefusesEveryTruncation) {
 }
 
 TEST(GgufTest, RefusesMalformedFiles) {
-  const uint64_t huge = uint64_t{1} << 60;
+  const uint64_t huge = uint64_t{1} << 60, long_list = (uint64_t{1} << 24) + 1;
   const struct {
     std::string file;
     const char* message;
@@ -95,6 +95,9 @@ TEST(GgufTest, RefusesMalformedFiles) {
       {Header(3, 0, 1) + GgufText("k") + Raw<uint32_t>(77) + Raw(huge), "value type 77"},
       {Header(3, 0, 1) + GgufText("k") + Raw<uint32_t>(9) + Raw<uint32_t>(4) + Raw(huge),
        "a list of 1152921504606846976 values"},
+      {Header(3, 0, 1) + GgufText("k") + Raw<uint32_t>(9) + Raw<uint32_t>(0) + Raw(long_list) +
+           std::string(long_list, '\0'),
+       "a list of 16777217 values, at most 16777216"},
       {Header(3, 0, 1) + GgufText("k") + Raw<uint32_t>(9) + Raw<uint32_t>(9) + Raw<uint64_t>(0),
        "a list of lists"},
       {Header(3, 0, 2) + GgufInt("k", 1) + GgufInt("k", 2), "key k is there twice"},
