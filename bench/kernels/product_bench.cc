@@ -12,8 +12,6 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -22,12 +20,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "bench/kernels/machine_limits.h"
-#include "kernels/half.h"
 #include "kernels/isa.h"
 #include "kernels/kernels.h"
 #include "kernels/status_macros.h"
 #include "model/load_flags.h"
 #include "ops/process/flags.h"
+#include "tests/testing/random_weights.h"
 
 ABSL_FLAG(int, threads, 0, "Threads that compute; 0: one per core.");
 ABSL_FLAG(int, runs, 30, "Runs of each product, after one to warm up.");
@@ -53,27 +51,6 @@ constexpr Workload kWorkloads[] = {
     {"head", DType::kQ6_K, 262144, 2816},
 };
 
-// Random blocks in a file's layout, with scales that keep the products finite.
-std::vector<std::byte> RandomWeights(const Workload& w) {
-  std::mt19937_64 rng(1);
-  std::vector<std::byte> bytes(
-      static_cast<size_t>(w.num_outputs * RowBytes(w.format, w.num_inputs)));
-  for (size_t at = 0; at + 8 <= bytes.size(); at += 8) {
-    const uint64_t word = rng();
-    std::memcpy(&bytes[at], &word, 8);
-  }
-  const auto block = static_cast<size_t>(LayoutOf(w.format).block_bytes);
-  for (size_t at = 0; at < bytes.size(); at += block) {
-    const float value = static_cast<float>(static_cast<int>(rng() % 2001) - 1000) / 1000.0f;
-    const uint16_t half = F32ToF16(value * 0.01f), plain16 = F32ToBF16(value);
-    if (w.format == DType::kF32) std::memcpy(&bytes[at], &value, 4);
-    if (w.format == DType::kBF16) std::memcpy(&bytes[at], &plain16, 2);
-    if (IsQuantised(w.format))
-      std::memcpy(&bytes[at + (w.format == DType::kQ6_K ? 208 : 0)], &half, 2);
-  }
-  return bytes;
-}
-
 struct Limits {
   double bytes_per_second, int8_per_second, f32_per_second;
 };
@@ -82,7 +59,8 @@ class Bench {
  public:
   Bench(const Workload& workload, Parallel& pool) : workload_(workload), pool_(pool) {
     constexpr size_t kMoreThanAnyCache = size_t{256} << 20;
-    const std::vector<std::byte> bytes = RandomWeights(workload_);
+    const std::vector<std::byte> bytes =
+        RandomWeights(workload_.format, workload_.num_outputs, workload_.num_inputs, 1);
     size_t held = 0;
     do {
       copies_.push_back(*PackedMatrix::Pack(

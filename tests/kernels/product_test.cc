@@ -10,6 +10,7 @@
 #include "kernels/isa.h"
 #include "kernels/kernels.h"
 #include "kernels/pack/pack_rows.h"
+#include "tests/testing/random_weights.h"
 
 namespace coterie {
 namespace {
@@ -27,29 +28,11 @@ std::vector<float> RandomValues(size_t count, int seed) {
   return values;
 }
 
-// Random bytes in a file's layout, with sane scales.
-std::vector<std::byte> RandomWeights(const Case& c, int seed) {
-  std::mt19937 rng(static_cast<uint32_t>(seed));
-  std::vector<std::byte> bytes(
-      static_cast<size_t>(c.num_outputs * RowBytes(c.format, c.num_inputs)));
-  const auto step = static_cast<size_t>(LayoutOf(c.format).block_bytes);
-  for (size_t at = 0; at < bytes.size(); at += step) {
-    for (size_t i = 0; i < step; ++i) bytes[at + i] = static_cast<std::byte>(rng());
-    const float value = static_cast<float>(static_cast<int>(rng() % 2001) - 1000) / 1000.0f;
-    const uint16_t half = F32ToF16(value * 0.01f),
-                   plain16 = c.format == DType::kF16 ? F32ToF16(value) : F32ToBF16(value);
-    if (c.format == DType::kF32) std::memcpy(&bytes[at], &value, 4);
-    if (c.format == DType::kF16 || c.format == DType::kBF16) std::memcpy(&bytes[at], &plain16, 2);
-    if (IsQuantised(c.format))
-      std::memcpy(&bytes[at + (c.format == DType::kQ6_K ? 208 : 0)], &half, 2);
-  }
-  return bytes;
-}
-
 class ProductTest : public testing::TestWithParam<Case> {
  protected:
   ProductTest() : pool_(1) {
-    const std::vector<std::byte> bytes = RandomWeights(GetParam(), 1);
+    const std::vector<std::byte> bytes =
+        RandomWeights(GetParam().format, GetParam().num_outputs, GetParam().num_inputs, 1);
     const RawMatrix raw{GetParam().format, GetParam().num_outputs, GetParam().num_inputs, bytes};
     weights_ = *PackedMatrix::Pack(raw, GetParam().format, pool_);
   }
