@@ -182,12 +182,16 @@ TEST_F(GenerateTest, StopStringsEndTheTextBeforeThem) {
   while (end < all.size() && (static_cast<unsigned char>(all[end]) & 0xc0) == 0x80) ++end;
   const std::string stop = all.substr(begin, end - begin);
   request.add_stop(stop);
+  const double counted_ok = cluster_.RequestsCounted("OK");
   const Reply reply = cluster_.Generate(request);
   EXPECT_EQ(reply.text, all.substr(0, all.find(stop)));
   EXPECT_EQ(reply.finish_reason, v1::FINISH_REASON_STOP);
   EXPECT_GT(reply.usage.prompt_tokens(), 0u);
   EXPECT_EQ(reply.usage.generated_tokens(), reply.tokens.size());
   EXPECT_GT(reply.usage.prefill_seconds(), 0);
+  // Once, with the status that was sent, though the engine was told to stop.
+  EXPECT_EQ(cluster_.RequestsCounted("OK"), counted_ok + 1);
+  EXPECT_EQ(cluster_.RequestsCounted("CANCELLED"), 0);
 }
 
 TEST_F(GenerateTest, CancellingStopsTheEngineLongBeforeTheEnd) {

@@ -72,6 +72,16 @@ Cluster::~Cluster() {
   server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(5));
 }
 
+double Cluster::RequestsCounted(const std::string& code) const {
+  for (const prometheus::MetricFamily& family : registry_.Collect()) {
+    if (family.name != "router_requests_total") continue;
+    for (const prometheus::ClientMetric& metric : family.metric) {
+      if (metric.label.front().value == code) return metric.counter.value;
+    }
+  }
+  return 0;
+}
+
 std::vector<std::string> Cluster::worker_addresses() const {
   std::vector<std::string> addresses;
   for (const auto& worker : workers_) addresses.push_back(worker->address());

@@ -65,6 +65,9 @@ class Cluster {
   explicit Cluster(Options options);
   ~Cluster();
 
+  // Requests that the router counts as ended with `code` ("OK", "CANCELLED").
+  double RequestsCounted(const std::string& code) const;
+
   Reply Generate(const v1::GenerateRequest& request);
   v1::Generator::Stub& stub() { return *stub_; }
   RouterStack& router() { return *router_; }
