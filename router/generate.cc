@@ -25,6 +25,8 @@ ABSL_FLAG(double, top_p, 1, "Sample among the likeliest that make up this probab
 ABSL_FLAG(std::optional<uint64_t>, seed, std::nullopt,
           "Seed of the sampling; without one every call draws anew.");
 ABSL_FLAG(bool, ignore_eos, false, "Go on past the model's stop tokens.");
+ABSL_FLAG(bool, show_control_tokens, false,
+          "Spell control tokens out, such as <|tool_call>, instead of leaving them out.");
 ABSL_FLAG(bool, ids, false, "Print token ids instead of text.");
 ABSL_FLAG(absl::Duration, timeout, absl::Seconds(120), "Deadline of the call.");
 
@@ -48,6 +50,7 @@ v1::GenerateRequest RequestFromFlags() {
   if (const std::optional<uint64_t> seed = absl::GetFlag(FLAGS_seed))
     request.mutable_sampling()->set_seed(*seed);
   request.set_ignore_eos(absl::GetFlag(FLAGS_ignore_eos));
+  request.set_show_control_tokens(absl::GetFlag(FLAGS_show_control_tokens));
   return request;
 }
 
@@ -68,10 +71,11 @@ void PrintUsage(const v1::GenerateReply& last) {
                                  : 0;
   const double prefill_rate =
       usage.prefill_seconds() > 0 ? usage.prompt_tokens() / usage.prefill_seconds() : 0;
-  std::fprintf(stderr,
-               "\nfinished: %s; %u prompt tokens (%.1f a second), %u generated (%.1f a second)\n",
-               v1::FinishReason_Name(last.finish_reason()).c_str(), usage.prompt_tokens(),
-               prefill_rate, usage.generated_tokens(), decode_rate);
+  const std::string reason = last.has_stop_id() ? absl::StrCat("stop token ", last.stop_id())
+                                                : v1::FinishReason_Name(last.finish_reason());
+  std::fprintf(
+      stderr, "\nfinished: %s; %u prompt tokens (%.1f a second), %u generated (%.1f a second)\n",
+      reason.c_str(), usage.prompt_tokens(), prefill_rate, usage.generated_tokens(), decode_rate);
 }
 
 void PrintWorkers(v1::Generator::Stub& stub) {

@@ -230,7 +230,7 @@ void Engine::TakeToken(Sequence* sequence, std::span<const float> logits) {
   if (!token.ok()) return Finish(sequence, EndReason::kFailed, token.status());
   const std::vector<int32_t>& stop_ids = sequence->request.stop_ids;
   if (std::find(stop_ids.begin(), stop_ids.end(), *token) != stop_ids.end())
-    return Finish(sequence, EndReason::kStopToken, absl::OkStatus());
+    return Finish(sequence, EndReason::kStopToken, absl::OkStatus(), *token);
   sequence->tokens.push_back(*token);
   metrics_->generated_tokens.Increment();
   TokenEvent event{.id = *token, .logprobs = {}, .usage = UsageOf(*sequence)};
@@ -255,11 +255,12 @@ RequestUsage Engine::UsageOf(const Sequence& sequence) const {
   return usage;
 }
 
-void Engine::Finish(Sequence* sequence, EndReason reason, const absl::Status& status) {
+void Engine::Finish(Sequence* sequence, EndReason reason, const absl::Status& status,
+                    std::optional<int32_t> stop_id) {
   const RequestUsage usage = UsageOf(*sequence);
   sequence->kv.reset();
   sequence->finished = true;
-  sequence->stream->End({.reason = reason, .status = status, .usage = usage});
+  sequence->stream->End({.reason = reason, .status = status, .stop_id = stop_id, .usage = usage});
 }
 
 // Gauges, and one line for a worker that came or went.

@@ -14,6 +14,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -64,7 +65,8 @@ class Engine {
   void DecodeAll();
   void RunStep(std::span<Sequence* const> sequences, prometheus::Histogram& seconds);
   void TakeToken(Sequence* sequence, std::span<const float> logits);
-  void Finish(Sequence* sequence, EndReason reason, const absl::Status& status);
+  void Finish(Sequence* sequence, EndReason reason, const absl::Status& status,
+              std::optional<int32_t> stop_id = std::nullopt);
   RequestUsage UsageOf(const Sequence& sequence) const;
   void Publish();
 

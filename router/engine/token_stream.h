@@ -38,7 +38,8 @@ struct TokenEvent {
 
 struct EndEvent {
   EndReason reason = EndReason::kFailed;
-  absl::Status status;  // of kFailed
+  absl::Status status;             // of kFailed
+  std::optional<int32_t> stop_id;  // of kStopToken
   RequestUsage usage;
 };
 

@@ -119,6 +119,7 @@ absl::Status GeneratorService::Stream(grpc::ServerContext* context,
       reply.set_finish_reason(end->reason == EndReason::kLength && !matcher.stopped()
                                   ? v1::FINISH_REASON_LENGTH
                                   : v1::FINISH_REASON_STOP);
+      if (end->stop_id && !matcher.stopped()) reply.set_stop_id(*end->stop_id);
       FillUsage(end->usage, reply.mutable_usage());
     } else {
       continue;

@@ -94,6 +94,7 @@ TEST_F(GenerateTest, StopIdsEndTheAnswerBeforeThem) {
   const Reply reply = cluster_.Generate(request);
   EXPECT_EQ(reply.ids(), std::vector<int32_t>(greedy.begin(), first));
   EXPECT_EQ(reply.finish_reason, v1::FINISH_REASON_STOP);
+  EXPECT_EQ(reply.stop_id, greedy[3]);
 }
 
 TEST_F(GenerateTest, TheModelsOwnStopTokensEndTheAnswerUnlessIgnored) {
@@ -105,17 +106,20 @@ TEST_F(GenerateTest, TheModelsOwnStopTokensEndTheAnswerUnlessIgnored) {
     v1::GenerateRequest request = TokensRequest(golden.prompt, 24);
     const Reply all = cluster_.Generate(request);
     EXPECT_EQ(all.finish_reason, v1::FINISH_REASON_LENGTH);
+    EXPECT_EQ(all.stop_id, std::nullopt);
     std::vector<int32_t> ids = all.ids();
     ASSERT_EQ(ids.size(), 24u);
     const auto first = std::find_if(ids.begin(), ids.end(), is_eos);
     ASSERT_NE(first, ids.end());
-    ended_by.insert(*first);
+    const int32_t stop_id = *first;
+    ended_by.insert(stop_id);
     ids.erase(first, ids.end());
 
     request.set_ignore_eos(false);
     const Reply ended = cluster_.Generate(request);
     EXPECT_EQ(ended.ids(), ids);
     EXPECT_EQ(ended.finish_reason, v1::FINISH_REASON_STOP);
+    EXPECT_EQ(ended.stop_id, stop_id);
     EXPECT_EQ(ended.usage.generated_tokens(), ids.size());
   }
   EXPECT_EQ(ended_by, eos) << "the goldens have all of them";
@@ -186,6 +190,7 @@ TEST_F(GenerateTest, StopStringsEndTheTextBeforeThem) {
   const Reply reply = cluster_.Generate(request);
   EXPECT_EQ(reply.text, all.substr(0, all.find(stop)));
   EXPECT_EQ(reply.finish_reason, v1::FINISH_REASON_STOP);
+  EXPECT_EQ(reply.stop_id, std::nullopt) << "a string stopped it";
   EXPECT_GT(reply.usage.prompt_tokens(), 0u);
   EXPECT_EQ(reply.usage.generated_tokens(), reply.tokens.size());
   EXPECT_GT(reply.usage.prefill_seconds(), 0);

@@ -107,6 +107,7 @@ Reply ReadAll(v1::Generator::Stub& stub, const v1::GenerateRequest& request) {
     result.text += reply.text();
     result.tokens.insert(result.tokens.end(), reply.tokens().begin(), reply.tokens().end());
     result.finish_reason = reply.finish_reason();
+    if (reply.has_stop_id()) result.stop_id = reply.stop_id();
     result.usage = reply.usage();
   }
   result.status = reader->Finish();

@@ -9,6 +9,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,7 @@ struct Reply {
   std::string text;
   std::vector<v1::GeneratedToken> tokens;
   v1::FinishReason finish_reason = v1::FINISH_REASON_NONE;
+  std::optional<int32_t> stop_id;
   v1::Usage usage;
 
   std::vector<int32_t> ids() const;
