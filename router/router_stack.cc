@@ -51,8 +51,10 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
       &config, s.weights_.get(),
       Trunk::Options{.max_rows = max_rows, .kv_type = kv_type, .expert_rows = RowFormatFor(format)},
       s.pool_.get());
-  s.dispatcher_ = std::make_unique<Dispatcher>(s.workers_.get(), options.dispatch_timeout,
-                                               s.metrics_.get(), s.pool_.get());
+  s.expert_load_ = std::make_unique<ExpertLoad>(config.num_layers, config.num_experts);
+  s.dispatcher_ =
+      std::make_unique<Dispatcher>(s.workers_.get(), options.dispatch_timeout, s.metrics_.get(),
+                                   s.expert_load_.get(), s.pool_.get());
   s.step_ = std::make_unique<Step>(&config, s.trunk_.get(), s.dispatcher_.get());
   s.cache_ =
       std::make_unique<KvCache>(&config, KvCache::Options{.type = kv_type,
@@ -62,8 +64,8 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
   s.engine_ = std::make_unique<Engine>(&config, options.engine, s.step_.get(), s.cache_.get(),
                                        s.workers_.get(), s.metrics_.get());
   s.service_ = std::make_unique<GeneratorService>(
-      &config, s.tokenizer_.get(), s.engine_.get(), s.workers_.get(), s.metrics_.get(),
-      GeneratorService::Identity{s.checkpoint_->digest(), DTypeName(format)});
+      &config, s.tokenizer_.get(), s.engine_.get(), s.workers_.get(), s.expert_load_.get(),
+      s.metrics_.get(), GeneratorService::Identity{s.checkpoint_->digest(), DTypeName(format)});
   LogInfo("model ready", {{"path", options.model},
                           {"digest", s.checkpoint_->digest()},
                           {"experts", options.workers.empty() ? "local" : "remote"},

@@ -17,6 +17,7 @@
 #include "router/engine/engine.h"
 #include "router/engine/step.h"
 #include "router/experts/dispatcher.h"
+#include "router/experts/expert_load.h"
 #include "router/experts/worker_set.h"
 #include "router/frontend/service.h"
 #include "router/kv/kv_cache.h"
@@ -57,6 +58,7 @@ class RouterStack {
   Step& step() { return *step_; }
   KvCache& cache() { return *cache_; }
   RouterMetrics& metrics() { return *metrics_; }
+  const ExpertLoad& expert_load() const { return *expert_load_; }
   int64_t trunk_bytes() const { return static_cast<int64_t>(weights_->size_bytes()); }
   int64_t resident_bytes() const;
 
@@ -70,6 +72,7 @@ class RouterStack {
   std::unique_ptr<ExpertHost> host_;  // experts in this process
   std::unique_ptr<WorkerSet> workers_;
   std::unique_ptr<RouterMetrics> metrics_;
+  std::unique_ptr<ExpertLoad> expert_load_;
   std::unique_ptr<Trunk> trunk_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<Step> step_;

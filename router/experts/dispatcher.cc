@@ -11,10 +11,11 @@
 namespace coterie {
 
 Dispatcher::Dispatcher(WorkerSet* workers, absl::Duration timeout, RouterMetrics* metrics,
-                       Parallel* pool)
+                       ExpertLoad* load, Parallel* pool)
     : workers_(workers),
       timeout_(timeout),
       metrics_(metrics),
+      load_(load),
       pool_(pool),
       outgoing_(static_cast<size_t>(workers->num_workers())) {}
 
@@ -71,6 +72,7 @@ absl::Status Dispatcher::Send(int64_t layer, const EncodedRows& rows, const Rout
     metrics_->CountSent(worker, static_cast<int64_t>(out.batch.rows.size()) * rows.row_bytes());
   }
   metrics_->CountRouting(layer, routing.experts);
+  load_->Count(layer, routing.experts);
   if (!status.ok())
     Collect().status().IgnoreError();  // take what is under way, so that the next step starts clean
   return status;

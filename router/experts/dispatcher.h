@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "kernels/parallel.h"
 #include "model/trunk.h"
+#include "router/experts/expert_load.h"
 #include "router/experts/worker_set.h"
 #include "router/metrics.h"
 
@@ -25,7 +26,8 @@ namespace coterie {
 class Dispatcher {
  public:
   // None of the pointers is owned; all outlive this. `timeout` bounds the wait for one layer.
-  Dispatcher(WorkerSet* workers, absl::Duration timeout, RouterMetrics* metrics, Parallel* pool);
+  Dispatcher(WorkerSet* workers, absl::Duration timeout, RouterMetrics* metrics, ExpertLoad* load,
+             Parallel* pool);
 
   // Unavailable: an expert has no home, or a worker is lost. rows and routing stay as they are
   // until Collect.
@@ -50,6 +52,7 @@ class Dispatcher {
   WorkerSet* const workers_;
   const absl::Duration timeout_;
   RouterMetrics* const metrics_;
+  ExpertLoad* const load_;
   Parallel* const pool_;
   std::vector<Outgoing> outgoing_;  // [workers]
   int64_t num_cols_ = 0;

@@ -45,12 +45,13 @@ void FillUsage(const RequestUsage& usage, v1::Usage* out) {
 }  // namespace
 
 GeneratorService::GeneratorService(const ModelConfig* config, const Tokenizer* tokenizer,
-                                   Engine* engine, WorkerSet* workers, RouterMetrics* metrics,
-                                   Identity identity)
+                                   Engine* engine, WorkerSet* workers, const ExpertLoad* load,
+                                   RouterMetrics* metrics, Identity identity)
     : config_(config),
       tokenizer_(tokenizer),
       engine_(engine),
       workers_(workers),
+      load_(load),
       metrics_(metrics),
       identity_(std::move(identity)) {}
 
@@ -145,6 +146,14 @@ grpc::Status GeneratorService::GetStatus(grpc::ServerContext*, const v1::GetStat
     out->set_compute_seconds(worker.compute_seconds);
     out->set_error(std::string(worker.status.message()));
   }
+  return grpc::Status::OK;
+}
+
+grpc::Status GeneratorService::GetExpertLoad(grpc::ServerContext*, const v1::GetExpertLoadRequest*,
+                                             v1::ExpertLoadReply* reply) {
+  reply->set_num_layers(static_cast<uint32_t>(load_->num_layers()));
+  reply->set_num_experts(static_cast<uint32_t>(load_->num_experts()));
+  for (const uint64_t rows : load_->Snapshot()) reply->add_rows(rows);
   return grpc::Status::OK;
 }
 

@@ -12,6 +12,7 @@
 #include "model/tokenizer.h"
 #include "proto/generate.grpc.pb.h"
 #include "router/engine/engine.h"
+#include "router/experts/expert_load.h"
 #include "router/experts/worker_set.h"
 
 namespace coterie {
@@ -24,12 +25,15 @@ class GeneratorService final : public v1::Generator::Service {
   };
   // None of the pointers is owned; all outlive this.
   GeneratorService(const ModelConfig* config, const Tokenizer* tokenizer, Engine* engine,
-                   WorkerSet* workers, RouterMetrics* metrics, Identity identity);
+                   WorkerSet* workers, const ExpertLoad* load, RouterMetrics* metrics,
+                   Identity identity);
 
   grpc::Status Generate(grpc::ServerContext* context, const v1::GenerateRequest* request,
                         grpc::ServerWriter<v1::GenerateReply>* writer) override;
   grpc::Status GetStatus(grpc::ServerContext* context, const v1::GetStatusRequest* request,
                          v1::RouterStatus* status) override;
+  grpc::Status GetExpertLoad(grpc::ServerContext* context, const v1::GetExpertLoadRequest* request,
+                             v1::ExpertLoadReply* reply) override;
 
  private:
   absl::StatusOr<std::shared_ptr<TokenStream>> Submit(const grpc::ServerContext& context,
@@ -43,6 +47,7 @@ class GeneratorService final : public v1::Generator::Service {
   const Tokenizer* const tokenizer_;
   Engine* const engine_;
   WorkerSet* const workers_;
+  const ExpertLoad* const load_;
   RouterMetrics* const metrics_;
   const Identity identity_;
   std::atomic<uint64_t> num_requests_{0};

@@ -86,6 +86,34 @@ TEST_F(GenerateTest, LogprobsAreThoseOfTheDistribution) {
   EXPECT_NEAR(reply.tokens[0].logprob(), row[reply.tokens[0].id()] - std::log(total), 2e-3);
 }
 
+TEST_F(GenerateTest, ExpertLoadCountsEveryRowOfEveryLayer) {
+  constexpr uint64_t kTopK = 2;
+  const auto load = [&] {
+    grpc::ClientContext context;
+    v1::ExpertLoadReply reply;
+    EXPECT_TRUE(cluster_.stub().GetExpertLoad(&context, {}, &reply).ok());
+    return reply;
+  };
+  const v1::ExpertLoadReply before = load();
+  const Reply reply = cluster_.Generate(TokensRequest(goldens_[0].prompt, 5));
+  const v1::ExpertLoadReply after = load();
+  ASSERT_EQ(after.num_layers(), 6u);
+  ASSERT_EQ(after.num_experts(), 8u);
+  ASSERT_EQ(after.rows_size(), 48);
+  // The last token has not been through the model.
+  const uint64_t rows = goldens_[0].prompt.size() + reply.tokens.size() - 1;
+  for (int layer = 0; layer < 6; ++layer) {
+    uint64_t pairs = 0, most = 0;
+    for (int expert = 0; expert < 8; ++expert) {
+      const int at = layer * 8 + expert;
+      pairs += after.rows(at) - before.rows(at);
+      most = std::max(most, after.rows(at) - before.rows(at));
+    }
+    EXPECT_EQ(pairs, rows * kTopK);
+    EXPECT_LE(most, rows) << "a row goes to an expert once";
+  }
+}
+
 TEST_F(GenerateTest, StopIdsEndTheAnswerBeforeThem) {
   v1::GenerateRequest request = TokensRequest(goldens_[0].prompt, 24);
   const std::vector<int32_t>& greedy = goldens_[0].greedy;
