@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Runs a Python test with the system's Python, which has the packages of tools/setup: python_test.sh TEST.py FOLDER, where FOLDER (from
+# the root of the tree) is where the modules under test lie.
+set -euo pipefail
+PYTHONPATH=$2 PYTHONDONTWRITEBYTECODE=1 exec /usr/bin/python3 "$1" -v

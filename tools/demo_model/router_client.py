@@ -1,0 +1,32 @@
+"""Asks a router through the `generate` program: a prompt with its control tokens in, the model's words with theirs out."""
+
+import os
+import re
+import subprocess
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+GENERATE = os.path.join(ROOT, "bazel-bin", "router", "generate")
+STOPS = {1: "<eos>", 50: "<|tool_response>", 106: "<turn|>"}
+
+
+class RouterError(Exception):
+    pass
+
+
+def generate(router, prompt, max_tokens=400, on_text=None):
+    """What the model says, with the token that stopped it at the end (none when it was cut off); and what `generate` reports beside.
+
+    `on_text` gets the text piece by piece, as it comes.
+    """
+    command = [GENERATE, f"--router={router}", f"--prompt={prompt}", f"--max_tokens={max_tokens}", "--show_control_tokens"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
+        said = b""
+        while piece := process.stdout.read1():
+            said += piece
+            if on_text:
+                on_text(piece.decode("utf-8", errors="replace"))
+        report = process.stderr.read().decode("utf-8", errors="replace").strip()
+    if process.returncode != 0:
+        raise RouterError(report)
+    stop = re.search(r"^finished: stop token (\d+);", report, re.MULTILINE)
+    return said.decode("utf-8", errors="replace") + (STOPS[int(stop[1])] if stop else ""), report
