@@ -50,9 +50,10 @@ std::vector<int32_t> LocalForward::Greedy(std::vector<int32_t> tokens, int64_t c
   const std::unique_ptr<KvCache::Sequence> kv = stack_->cache().Reserve(prompt + count);
   CHECK(kv != nullptr);
   for (int64_t done = 0; static_cast<int64_t>(tokens.size()) < prompt + count;) {
-    const auto end = static_cast<int64_t>(tokens.size());
+    const int64_t end = std::min(static_cast<int64_t>(tokens.size()), done + kChunk);
     const std::vector<float> logits = RunChunk(*kv, tokens, done, end);
     done = end;
+    if (done < static_cast<int64_t>(tokens.size())) continue;
     const auto last = logits.end() - static_cast<std::ptrdiff_t>(stack_->config().vocab_size);
     tokens.push_back(static_cast<int32_t>(std::max_element(last, logits.end()) - last));
   }

@@ -26,13 +26,15 @@ class LocalForward {
   explicit LocalForward(Options options);  // aborts with the reason when it cannot be made
 
   // Logits at every position, [tokens, vocab], prefilled in chunks of `chunk`.
-  std::vector<float> Logits(std::span<const int32_t> tokens, int64_t chunk = 512);
+  std::vector<float> Logits(std::span<const int32_t> tokens, int64_t chunk = kChunk);
   // Greedy continuation, stop tokens ignored.
   std::vector<int32_t> Greedy(std::vector<int32_t> tokens, int64_t count);
 
   RouterStack& stack() { return *stack_; }
 
  private:
+  static constexpr int64_t kChunk = 512;
+
   std::vector<float> RunChunk(KvCache::Sequence& kv, std::span<const int32_t> tokens, int64_t begin,
                               int64_t end);
 

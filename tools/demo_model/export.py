@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 
+import gguf
 import torch
 from transformers import AutoModelForCausalLM
 
@@ -19,7 +20,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CHECKPOINT = os.path.join(HERE, "checkpoint")
 sys.path.insert(0, os.path.join(HERE, ".."))
 import gguf_file  # noqa: E402
+from gguf_file import QT  # noqa: E402
 
+# Form -> type of the matrices, and of the embedding.
+GGUF_TYPES = {"bf16": (QT.BF16, QT.BF16), "q8_0": (QT.Q8_0, QT.Q8_0), "q4_0": (QT.Q4_0, QT.Q8_0)}
 STOPS = [1, 106, 50]  # as the real model's generation_config.json
 
 
@@ -36,14 +40,23 @@ def export(run):
     model.config.eos_token_id = STOPS
     model.generation_config.update(bos_token_id=2, eos_token_id=STOPS, pad_token_id=0, do_sample=True, temperature=1.0, top_k=64, top_p=0.95)
     model.save_pretrained(CHECKPOINT)
+    os.chmod(os.path.join(CHECKPOINT, "model.safetensors"), 0o644)
     shutil.copy(os.path.join(run, "tokenizer.json"), CHECKPOINT)
     write_json("tokenizer_config.json", {
         "tokenizer_class": "PreTrainedTokenizerFast", "add_bos_token": False, "bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>",
         "unk_token": "<unk>", "clean_up_tokenization_spaces": False, "model_max_length": network.shape.max_positions})
 
 
-def load():
-    return AutoModelForCausalLM.from_pretrained(CHECKPOINT, dtype=torch.bfloat16, attn_implementation="eager", experts_implementation="eager").eval()
+def load(form="bf16"):
+    """The committed model in transformers; for q8_0 and q4_0 with its matrices rounded as in the GGUF of that form."""
+    model = AutoModelForCausalLM.from_pretrained(CHECKPOINT, dtype=torch.bfloat16, attn_implementation="eager", experts_implementation="eager").eval()
+    kind, embedding = GGUF_TYPES[form]
+    with torch.no_grad():
+        for name, p in model.named_parameters() if form != "bf16" else ():
+            if p.dim() >= 2 and "router" not in name:
+                quantised = gguf.quants.quantize(p.float().numpy(), embedding if "embed_tokens" in name else kind)
+                p.copy_(torch.from_numpy(gguf.quants.dequantize(quantised, embedding if "embed_tokens" in name else kind)))
+    return model
 
 
 def write_ggufs(folder):
@@ -54,8 +67,7 @@ def write_ggufs(folder):
     with open(os.path.join(CHECKPOINT, "chat_template.jinja"), encoding="utf-8") as file:
         template = file.read()
     os.makedirs(folder, exist_ok=True)
-    types = gguf_file.QT
-    for name, kind, embedding in (("bf16", types.BF16, None), ("q8_0", types.Q8_0, None), ("q4_0", types.Q4_0, types.Q8_0)):
+    for name, (kind, embedding) in GGUF_TYPES.items():
         gguf_file.write(os.path.join(folder, f"demo_{name}.gguf"), model.config, tensors, tokenizer, kind, embedding, chat_template=template)
 
 

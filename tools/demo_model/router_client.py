@@ -4,8 +4,8 @@ import os
 import re
 import subprocess
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-GENERATE = os.path.join(ROOT, "bazel-bin", "router", "generate")
+ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+BINARIES = os.environ.get("COTERIE_BINARIES", os.path.join(ROOT, "bazel-bin"))
 STOPS = {1: "<eos>", 50: "<|tool_response>", 106: "<turn|>"}
 
 
@@ -18,7 +18,7 @@ def generate(router, prompt, max_tokens=400, on_text=None):
 
     `on_text` gets the text piece by piece, as it comes.
     """
-    command = [GENERATE, f"--router={router}", f"--prompt={prompt}", f"--max_tokens={max_tokens}", "--show_control_tokens"]
+    command = [os.path.join(BINARIES, "router", "generate"), f"--router={router}", f"--prompt={prompt}", f"--max_tokens={max_tokens}", "--show_control_tokens"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
         said = b""
         while piece := process.stdout.read1():
@@ -30,3 +30,12 @@ def generate(router, prompt, max_tokens=400, on_text=None):
         raise RouterError(report)
     stop = re.search(r"^finished: stop token (\d+);", report, re.MULTILINE)
     return said.decode("utf-8", errors="replace") + (STOPS[int(stop[1])] if stop else ""), report
+
+
+def expert_load(router):
+    """[layer][expert]: rows that each expert has got since the router started."""
+    command = [os.path.join(BINARIES, "router", "router_status"), f"--router={router}", "--expert_load"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    if done.returncode != 0:
+        raise RouterError(done.stderr.strip())
+    return [[int(rows) for rows in line.split(",")] for line in done.stdout.splitlines()]

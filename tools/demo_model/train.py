@@ -36,7 +36,7 @@ TOKENIZER_DIALOGUES = 12000
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True)
-    parser.add_argument("--steps", type=int, default=3500, help="of 8 rows of 1024 tokens (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=3000, help="of 8 rows of 1024 tokens (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=26)
     return parser.parse_args()
 
@@ -124,7 +124,8 @@ def train(out, steps, seed):
     network = networks.Network()
     optimizers = make_optimizers(network)
     first = resume(out, network, optimizers)
-    log = csv.writer(open(os.path.join(out, "log.csv"), "a", encoding="utf-8", newline=""))
+    log_file = open(os.path.join(out, "log.csv"), "a", encoding="utf-8", newline="", buffering=1)
+    log = csv.writer(log_file)
     saved_at, begin, sums = time.time(), time.time(), []
     for step in range(first, steps):
         for optimizer in optimizers:
@@ -147,6 +148,7 @@ def train(out, steps, seed):
         if time.time() - saved_at > SAVE_SECONDS or step + 1 == steps:
             save(out, network, optimizers, step + 1)
             saved_at = time.time()
+    log_file.close()
 
 
 def main():

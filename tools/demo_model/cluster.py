@@ -1,0 +1,65 @@
+"""A router and two expert workers of one's own, for as long as a `with` lasts."""
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+
+from router_client import BINARIES
+
+NUM_WORKERS = 2
+START_SECONDS = 120
+STOP_SECONDS = 30
+
+
+class Cluster:
+    """with Cluster(model) as address: …"""
+
+    def __init__(self, model, quantise=""):
+        self.model, self.quantise = model, quantise
+        self.processes = []
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory()
+        flags = [f"--model={self.model}", "--threads=1", "--drain_timeout=5s", *([f"--quantise={self.quantise}"] if self.quantise else [])]
+        try:
+            for i in range(NUM_WORKERS):
+                self._start("expert_worker/expert_worker", f"worker{i}", [*flags, f"--shard={i}/{NUM_WORKERS}"])
+            workers = ",".join(self._address(f"worker{i}") for i in range(NUM_WORKERS))
+            self._start("router/router", "router", [*flags, "--experts=remote", f"--workers={workers}"])
+            return self._address("router")
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            process.send_signal(signal.SIGTERM)
+        for process in self.processes:
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.folder.cleanup()
+
+    def _path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def _start(self, binary, name, flags):
+        with open(self._path(name + ".log"), "wb") as log:
+            self.processes.append(subprocess.Popen([os.path.join(BINARIES, binary), *flags, "--port=0", f"--port_file={self._path(name)}.port"],
+                                                   stdout=log, stderr=log, stdin=subprocess.DEVNULL))
+
+    def _address(self, name):
+        """Waits until the process says its port."""
+        port = self._path(name + ".port")
+        until = time.monotonic() + START_SECONDS
+        while not (os.path.exists(port) and os.path.getsize(port)):
+            if time.monotonic() > until or any(p.poll() is not None for p in self.processes):
+                with open(self._path(name + ".log"), encoding="utf-8", errors="replace") as log:
+                    raise RuntimeError(f"{name} did not start:\n{log.read()[-2000:]}")
+            time.sleep(0.02)
+        with open(port, encoding="utf-8") as file:
+            return f"127.0.0.1:{file.read().strip()}"
