@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes every committed file below tests/golden/ again. Needs `tools/setup --oracles` once. See README.md.
 #
-#   tests/golden/regenerate.sh                      checkpoints, logits, tokenizer
+#   tests/golden/regenerate.sh                      checkpoints, logits, tokenizer, demo_model
 #   LLAMA_CPP_LIB=DIR tests/golden/regenerate.sh    also llama_cpp (DIR: see bench/serve/llama_cpp/llama_cpp.py)
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -15,6 +15,7 @@ fi
 export PYTHONDONTWRITEBYTECODE=1 TRANSFORMERS_VERBOSITY=error
 "$python" make_checkpoints.py
 "$python" make_goldens.py
+"$python" make_demo_goldens.py
 if [[ -n ${LLAMA_CPP_LIB:-} ]]; then
   "$python" make_llama_goldens.py
 else
