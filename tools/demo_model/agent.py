@@ -122,8 +122,10 @@ def main():
     parser.add_argument("--router", required=True, metavar="HOST:PORT")
     parser.add_argument("--thinking", action="store_true")
     arguments = parser.parse_args()
+    if not arguments.question.strip():
+        parser.error("the question is empty")
     try:
-        report = ask(arguments.router, arguments.question, arguments.thinking)
+        report = ask(arguments.router, chat.defused(arguments.question), arguments.thinking)
     except (chat.Malformed, router_client.RouterError) as error:
         print(f"\nagent: {error}", file=sys.stderr)
         return 1

@@ -95,7 +95,12 @@ def _bare_value(text):
     raise Malformed(f"bare value {text!r}")
 
 
-CONTROL = re.compile(r'<\|[a-z_]+>|<[a-z_]+\|>|<\|think\|>|<bos>|<eos>|<pad>|<unk>|<mask>')
+CONTROL = re.compile(r'<\|[a-z_]+\|?>|<[a-z_]+\|>|<(?:bos|eos|pad|unk|mask|unused\d+)>|\[multimodal\]')
+
+
+def defused(text):
+    """`text` with every spelling of a control token broken by a space, for prompts that are sent as one text."""
+    return CONTROL.sub(lambda found: found.group()[0] + " " + found.group()[1:], text.replace(STRING, '"'))
 
 
 def parse_output(text, starts_in_thought=False):
