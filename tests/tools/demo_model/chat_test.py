@@ -62,6 +62,14 @@ class RenderTest(unittest.TestCase):
     def test_tool_message_without_a_call_is_dropped(self):
         self.assertEqual(chat.render([*HI, {"role": "tool", "tool_call_id": "x", "content": "?"}]), chat.render(HI))
 
+    def test_text_of_a_message_with_calls_comes_after_the_results(self):
+        messages = called({})
+        messages[1]["content"] = "It is 12."
+        self.assertEqual(chat.render(messages, prompt=False), '<bos><|turn>user\nHi<turn|>\n<|turn>model\n<|tool_call>call:get_weather{}<tool_call|>'
+                         '<|tool_response>response:get_weather{value:<|"|>12C<|"|>}<tool_response|>It is 12.<turn|>\n')
+        # Google's template would let the model speak outside of any turn here.
+        self.assertTrue(chat.render(messages).endswith("It is 12.<turn|>\n<|turn>model\n<|channel>thought\n<channel|>"))
+
     def test_calls_are_written_as_the_template_writes_them(self):
         rng = random.Random(1)
         for _ in range(200):
