@@ -1,4 +1,4 @@
-"""Writes what transformers says about the demo model (tools/demo_model/checkpoint) on 64 dialogues that it was not trained on.
+"""Writes what transformers says about the demo model (tools/demo_model/checkpoint) on 64 unselected dialogues of other seeds than the training's.
 
 demo_model/prompts.txt    one prompt a line: its token ids. The first or a later model turn of each dialogue, drawn and not selected
 demo_model/greedy.txt     per prompt: the greedy answer in float32 on the bf16 weights, to the stop token or 80 tokens, each token followed by

@@ -6,14 +6,17 @@ The calculator and the clock are real; the weather and the stock are made up her
 """
 
 import argparse
+import ast
 import datetime
 import json
+import operator
+import os
 import sys
 import zlib
+import zoneinfo
 
 import chat
 import router_client
-from corpus.families import calculate
 
 ROUNDS = 4  # of tool calls, at most
 SYSTEM = "You are a helpful assistant."
@@ -35,6 +38,35 @@ TOOLS = [
 ]
 
 
+OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.USub: operator.neg}
+
+
+def calculate(expression):
+    """Value of an expression of numbers with + - * / and brackets; ValueError for anything else."""
+    def value(node):
+        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+            return node.value
+        if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
+            return OPERATORS[type(node.op)](value(node.left), value(node.right))
+        if isinstance(node, ast.UnaryOp) and type(node.op) in OPERATORS:
+            return OPERATORS[type(node.op)](value(node.operand))
+        raise ValueError(f"{expression!r} is no arithmetic expression")
+    try:
+        return value(ast.parse(expression.strip(), mode="eval").body)
+    except (SyntaxError, RecursionError, MemoryError, ZeroDivisionError, OverflowError) as error:
+        raise ValueError(str(error)) from error
+
+
+def local_time(city):
+    """By the time zone that is named after the city; ValueError where none is."""
+    name = city.strip().replace(" ", "_").lower()
+    zones = [zone for zone in sorted(zoneinfo.available_timezones()) if zone.split("/")[-1].lower() == name]
+    if not zones:
+        raise ValueError(f"unknown city {city}")
+    now = datetime.datetime.now(zoneinfo.ZoneInfo(zones[0]))
+    return {"time": f"{now:%H:%M}", "day": f"{now:%A}"}
+
+
 def _made_up(text, low, high):
     """The same text, the same number."""
     return low + zlib.crc32(text.encode()) % (high - low)
@@ -50,11 +82,10 @@ def run_tool(name, arguments):
         if name == "check_inventory":
             return {"in_stock": _made_up(arguments["item"], 1, 200), "price": _made_up(arguments["item"], 100, 9900) / 100}
         if name == "get_time":
-            now = datetime.datetime.now()
-            return {"time": f"{now:%H:%M}", "day": f"{now:%A}"}
+            return local_time(arguments["city"])
         return {"error": "unknown tool"}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return {"error": f"bad arguments: {error}"}
+        return {"error": str(error)}
 
 
 def show(label, text):
@@ -73,12 +104,22 @@ class Printer:
         self.text += piece
         if self.begin is None:
             self._find_begin()
-        if self.begin is None or len(self.text) == self.begin or self.text.startswith("<", self.begin):
+        if self.begin is None:
             return
-        if self.shown == 0:
-            print(f"{'answer:':13}", end="")
-        print(self.text[self.begin + self.shown:], end="", flush=True)
-        self.shown = len(self.text) - self.begin
+        # Up to the first control token; a beginning of one may still become one.
+        answer = self.text[self.begin:]
+        control = chat.CONTROL.search(answer)
+        end = control.start() if control else answer.rfind("<") if "<" in answer[-20:] else len(answer)
+        if end > self.shown:
+            print(f"{'answer:':13}" if self.shown == 0 else "", answer[self.shown:end], sep="", end="", flush=True)
+            self.shown = end
+
+    def finish(self):
+        """Ends the line, with what was held back."""
+        if self.begin is not None and not chat.CONTROL.search(self.text[self.begin:]):
+            print(self.text[self.begin + self.shown:], end="")
+        if self.shown:
+            print(flush=True)
 
     def _find_begin(self):
         if self.text.startswith("<|channel>"):
@@ -99,8 +140,7 @@ def ask(router, question, thinking):
         in_thought = thinking and number > 0
         printer = Printer(in_thought)
         text, report = router_client.generate(router, prompt, on_text=printer.add)
-        if printer.shown:
-            print()
+        printer.finish()
         said = chat.parse_output(text, in_thought)
         if not said["calls"]:
             return report
@@ -122,13 +162,19 @@ def main():
     parser.add_argument("--router", required=True, metavar="HOST:PORT")
     parser.add_argument("--thinking", action="store_true")
     arguments = parser.parse_args()
+    sys.stdout.reconfigure(errors="replace")  # a terminal without Unicode
     if not arguments.question.strip():
         parser.error("the question is empty")
     try:
-        report = ask(arguments.router, chat.defused(arguments.question), arguments.thinking)
+        report = ask(arguments.router, chat.defused(arguments.question.encode(errors="replace").decode()), arguments.thinking)
     except (chat.Malformed, router_client.RouterError) as error:
         print(f"\nagent: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more to say, at exit neither
+        return 141
     print(f"\n{report}")
     return 0
 

@@ -19,9 +19,10 @@ def _template():
         return environment.from_string(file.read())
 
 
-def render(messages, tools=(), thinking=False, prompt=True):
+def render(messages, tools=(), thinking=False, prompt=True, preserve=False):
     """The conversation as text; with `prompt`, up to where the model speaks next."""
-    return _template().render(messages=messages, tools=list(tools), enable_thinking=thinking, add_generation_prompt=prompt)
+    return _template().render(messages=messages, tools=list(tools), enable_thinking=thinking, add_generation_prompt=prompt,
+                              preserve_thinking=preserve)
 
 
 def value_text(value):
@@ -90,7 +91,7 @@ def _bare_value(text):
         return words[text]
     if re.fullmatch(r"-?\d+", text):
         return int(text)
-    if re.fullmatch(r"-?\d+\.\d+(e[+-]?\d+)?", text):
+    if re.fullmatch(r"-?\d+(\.\d+)?(e[+-]?\d+)?", text):
         return float(text)
     raise Malformed(f"bare value {text!r}")
 

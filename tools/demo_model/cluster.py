@@ -18,7 +18,7 @@ class Cluster:
 
     def __init__(self, model, quantise=""):
         self.model, self.quantise = model, quantise
-        self.processes = []
+        self.processes = {}  # by name
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -34,9 +34,9 @@ class Cluster:
             raise
 
     def __exit__(self, *_):
-        for process in self.processes:
+        for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
-        for process in self.processes:
+        for process in self.processes.values():
             try:
                 process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
@@ -49,17 +49,19 @@ class Cluster:
 
     def _start(self, binary, name, flags):
         with open(self._path(name + ".log"), "wb") as log:
-            self.processes.append(subprocess.Popen([os.path.join(BINARIES, binary), *flags, "--port=0", f"--port_file={self._path(name)}.port"],
-                                                   stdout=log, stderr=log, stdin=subprocess.DEVNULL))
+            self.processes[name] = subprocess.Popen([os.path.join(BINARIES, binary), *flags, "--port=0", f"--port_file={self._path(name)}.port"],
+                                                    stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
     def _address(self, name):
         """Waits until the process says its port."""
         port = self._path(name + ".port")
         until = time.monotonic() + START_SECONDS
         while not (os.path.exists(port) and os.path.getsize(port)):
-            if time.monotonic() > until or any(p.poll() is not None for p in self.processes):
-                with open(self._path(name + ".log"), encoding="utf-8", errors="replace") as log:
-                    raise RuntimeError(f"{name} did not start:\n{log.read()[-2000:]}")
+            ended = [other for other, process in self.processes.items() if process.poll() is not None]
+            if ended or time.monotonic() > until:
+                guilty = ended[0] if ended else name
+                with open(self._path(guilty + ".log"), encoding="utf-8", errors="replace") as log:
+                    raise RuntimeError(f"{guilty} did not start:\n{log.read()[-2000:]}")
             time.sleep(0.02)
         with open(port, encoding="utf-8") as file:
             return f"127.0.0.1:{file.read().strip()}"

@@ -12,6 +12,7 @@ Every model turn is judged with the right history before it: where a turn went w
 import argparse
 import concurrent.futures
 import json
+import signal
 import sys
 import time
 
@@ -22,9 +23,6 @@ from cluster import Cluster
 from corpus import dialogues
 
 MAX_TOKENS = 400
-TRAINING_PARTS, TRAINING_SEED, TRAINING_DIALOGUES = 16, 26, 80000  # no fewer than train.py draws
-
-
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     which = parser.add_mutually_exclusive_group(required=True)
@@ -74,13 +72,10 @@ def read_answers(path, work):
     return [by_prompt.get(prompt) for _, _, prompt in work]
 
 
-def training_seeds():
-    return (f"{TRAINING_SEED} {part} {i}" for part in range(TRAINING_PARTS) for i in range(TRAINING_DIALOGUES // TRAINING_PARTS))
-
-
 def main():
     arguments = parse_arguments()
-    held_out, dropped = scores.held_out(arguments.dialogues, scores.fingerprints(training_seeds()))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cluster is stopped
+    held_out, dropped = scores.held_out(arguments.dialogues, scores.fingerprints(scores.training_seeds()))
     work = list(turns(held_out))
     print(f"{len(held_out)} dialogues, {len(work)} model turns; {dropped} drawn dialogues were left out because training asks the same", flush=True)
     begin = time.monotonic()

@@ -2,12 +2,11 @@
 
   perplexity.py [--dialogues=200]     needs .venv-oracles, `bazel build //bench/model:perplexity`, and debian packages of tools/setup --training
 
-Scored are what the model should say in held-out dialogues, and prose that it was not trained on: Debian's social contract, constitution
-and manifesto (package doc-debian).
+Scored are what the model should say in held-out dialogues, and prose that it was not trained on: Debian's constitution and manifesto
+(package doc-debian).
 """
 
 import argparse
-import glob
 import gzip
 import json
 import os
@@ -18,7 +17,6 @@ import tempfile
 
 import torch
 
-import evaluate
 import export
 import pieces
 import samples
@@ -27,11 +25,11 @@ import tokenizer
 from router_client import BINARIES
 
 BENCH = os.path.join(BINARIES, "bench", "model", "perplexity")
-PROSE = "/usr/share/doc/debian/*.txt*"
+PROSE = ("/usr/share/doc/debian/constitution.txt.gz", "/usr/share/doc/debian/debian-manifesto.gz")
 
 
 def dialogue_sequences(tok, count):
-    held_out, _ = scores.held_out(count, scores.fingerprints(evaluate.training_seeds()))
+    held_out, _ = scores.held_out(count, scores.fingerprints(scores.training_seeds()))
     for i, dialogue in enumerate(held_out):
         ids, codes = samples.encode(tok, pieces.pieces(dialogue, random.Random(i)))
         spoken = [code == pieces.SPOKEN for code in codes]
@@ -41,11 +39,10 @@ def dialogue_sequences(tok, count):
 
 
 def prose_sequences(tok):
-    paths = sorted(glob.glob(PROSE))
-    if not paths:
-        raise FileNotFoundError(f"{PROSE}: install doc-debian (tools/setup --training does)")
-    for path in paths:
-        with (gzip.open if path.endswith(".gz") else open)(path, "rt", encoding="utf-8", errors="replace") as file:
+    for path in PROSE:
+        if not os.path.exists(path):
+            raise FileNotFoundError(f"{path}: install doc-debian (tools/setup --training does)")
+        with gzip.open(path, "rt", encoding="utf-8", errors="replace") as file:
             paragraphs = file.read().split("\n\n")
         text = "\n".join(" ".join(p.split()) for p in paragraphs if len(p) > 60)
         ids = tok.encode(text, add_special_tokens=False).ids
@@ -97,8 +94,8 @@ def main():
                 theirs = through_transformers(export.load(form), sequences)
                 print(f"  {form}: perplexity {ours:.4f} ours, {theirs:.4f} transformers; load of an expert in its layer "
                       f"{load.min():.1%} to {load.max():.1%}", flush=True)
-            if text == "dialogues":
-                print("  lowest and highest share by layer: " + ", ".join(f"{row.min():.1%}-{row.max():.1%}" for row in load))
+                if text == "dialogues" and form == "bf16":
+                    print("  lowest and highest share by layer: " + ", ".join(f"{row.min():.1%}-{row.max():.1%}" for row in load))
     return 0
 
 

@@ -25,6 +25,8 @@ def generate(router, prompt, max_tokens=400, on_text=None):
     if len(prompt.encode()) > PROMPT_BYTES_MAX:
         raise RouterError(f"the prompt has {len(prompt.encode())} bytes; a command line takes {PROMPT_BYTES_MAX}")
     # A file takes whatever comes on stderr, while only stdout is read.
+    if not os.path.exists(command[0]):
+        raise RouterError(f"{command[0]} is not there: bazel build //router:generate")
     with tempfile.TemporaryFile() as errors, \
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL) as process:
         decoder, said = codecs.getincrementaldecoder("utf-8")("replace"), ""

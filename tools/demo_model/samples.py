@@ -10,6 +10,7 @@ import random
 
 import numpy as np
 
+import scores
 import tokenizer
 from corpus import dialogues, prose
 from pieces import CONTEXT, HALF, NOTHING, SPOKEN, pieces
@@ -102,20 +103,20 @@ class Packer:
 
 
 def _part(arguments):
-    tokenizer_path, seed, part, count = arguments
+    tokenizer_path, part, count = arguments
     tok = tokenizer.load(tokenizer_path)
     packer, used = Packer(), 0
     for i in range(count):
-        ids, codes = _dialogue_sample(tok, f"{seed} {part} {i}")
+        ids, codes = _dialogue_sample(tok, f"{scores.TRAINING_SEED} {part} {i}")
         if len(ids) <= ROW:
             packer.add(ids, codes)
             used += 1
     return *packer.finish(), used
 
 
-def build(tokenizer_path, seed, dialogues_wanted, parts=16):
+def build(tokenizer_path, dialogues_wanted):
     """Rows of training data in their order of use: tokens [rows, ROW], codes, segments; and a line that says what is in them."""
-    work = [(tokenizer_path, seed, part, dialogues_wanted // parts) for part in range(parts)]
+    work = [(tokenizer_path, part, dialogues_wanted // scores.TRAINING_PARTS) for part in range(scores.TRAINING_PARTS)]
     with multiprocessing.Pool(os.cpu_count()) as pool:
         made = pool.map(_part, work, chunksize=1)
     rows = [np.concatenate([part[i] for part in made]) for i in range(3)]
@@ -123,7 +124,7 @@ def build(tokenizer_path, seed, dialogues_wanted, parts=16):
     epochs = max(1, round(PROSE_SHARE / (1 - PROSE_SHARE) * rows[0].size / sum(len(ids) for ids, _ in texts)))
     packer = Packer()
     for epoch in range(epochs):
-        random.Random(f"{seed} prose {epoch}").shuffle(texts)
+        random.Random(f"{scores.TRAINING_SEED} prose {epoch}").shuffle(texts)
         for ids, codes in texts:
             packer.add(ids, codes)
     rows = [np.concatenate([a, b]) for a, b in zip(rows, packer.finish())]

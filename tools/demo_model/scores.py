@@ -2,11 +2,19 @@
 
 import dataclasses
 import json
+import re
 
 import chat
 from corpus import dialogues
 
 SEED = "held-out"
+# What train.py draws from: dialogue i of a part has the seed "TRAINING_SEED part i". It never draws more than the maximum.
+TRAINING_SEED, TRAINING_PARTS, TRAINING_DIALOGUES_MAX = 26, 16, 80000
+NUMBER = re.compile(r"\d[\d.,:-]*")
+
+
+def training_seeds():
+    return (f"{TRAINING_SEED} {part} {i}" for part in range(TRAINING_PARTS) for i in range(TRAINING_DIALOGUES_MAX // TRAINING_PARTS))
 
 
 def _fingerprint(dialogue):
@@ -37,7 +45,7 @@ class Judgement:
     kind: str
     step: int
     well_formed: bool
-    thinking_obeyed: bool
+    thinking_obeyed: bool | None
     calls_when_it_should: bool
     right_names: bool | None = None
     right_arguments: bool | None = None
@@ -48,7 +56,8 @@ def judge(dialogue, index, text):
     step = dialogue.chain[index]
     open_thought = dialogue.thinking and index > 0
     thinks = open_thought or text.startswith("<|channel>")
-    result = Judgement(dialogue.kind, index, False, thinks == dialogue.thinking, False)
+    # Where the prompt ends inside the channel there is nothing to obey.
+    result = Judgement(dialogue.kind, index, False, None if open_thought else thinks == dialogue.thinking, False)
     try:
         said = chat.parse_output(text, open_thought)
     except chat.Malformed:
@@ -60,26 +69,48 @@ def judge(dialogue, index, text):
     result.well_formed = True
     result.calls_when_it_should = bool(said["calls"]) == bool(step.calls)
     if step.calls:
-        wanted = sorted(step.calls, key=_call_key)
-        found = sorted(said["calls"], key=_call_key)
-        result.right_names = [call["name"] for call in found] == [call["name"] for call in wanted]
+        wanted = sorted(map(_call_key, step.calls))
+        found = sorted(map(_call_key, said["calls"]))
+        result.right_names = [name for name, _ in found] == [name for name, _ in wanted]
         result.right_arguments = found == wanted
     else:
-        result.consistent = not said["calls"] and _content_fits(step, said["content"])
+        result.consistent = not said["calls"] and _content_fits(dialogue, step, said["content"])
     return result
 
 
 def _call_key(call):
+    """Equal for equal calls: as JSON text, so that 5 is not 5.0 and 1 not true. The order of keys is free."""
     return call["name"], json.dumps(call["arguments"], sort_keys=True)
 
 
-def _content_fits(step, content):
+def _content_fits(dialogue, step, content):
+    """Whether an answer holds what it must and nothing that nobody said. It does not understand: "it is not true that" passes."""
     if step.json is not None:
         try:
-            return json.loads(content) == step.json
+            return json.dumps(json.loads(content), sort_keys=True) == json.dumps(step.json, sort_keys=True)
         except ValueError:
             return False
-    return all(fact in content for fact in step.facts)
+    if step.abilities is not None and not _abilities_fit(step, content):
+        return False
+    if not all(_stands_in(fact, content) for fact in step.facts):
+        return False
+    known = str(dialogue.history) + str(dialogue.chain)
+    return all(number.rstrip(".,:-") in known for number in NUMBER.findall(content))
+
+
+def _stands_in(fact, content):
+    """As whole words: 7 does not stand in 979."""
+    return re.search((r"(?<!\w)" if fact[0].isalnum() else "") + re.escape(fact) + (r"(?!\w)" if fact[-1].isalnum() else ""), content)
+
+
+def _abilities_fit(step, content):
+    """A refusal may go on with what the tools can do: each of these once, and nothing else."""
+    rest = content.removeprefix(f"I have no tool to {step.facts[1]}.").strip()
+    if not rest:
+        return True
+    named = re.fullmatch(r"(?:I can|What I can do is) (.*)\.", rest)
+    parts = re.split(r", | or ", named[1]) if named else []
+    return bool(parts) and len(set(parts)) == len(parts) and set(parts) <= set(step.abilities)
 
 
 def share(judgements, field):

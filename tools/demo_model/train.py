@@ -1,6 +1,6 @@
-"""Trains the demo model: `train.py --out DIR`. Resumes from DIR where a checkpoint is there; the same seed gives the same data in the same order.
+"""Trains the demo model: `train.py --out DIR`. Resumes from DIR where a checkpoint is there; the data and their order are seeded.
 
-DIR gets tokenizer.json, rows.npz, log.csv, and checkpoint.pt with weights, optimiser and step (the last three are kept).
+DIR gets tokenizer.json, rows_STEPS.npz, log.csv, and checkpoint.pt with weights, optimiser and step (the last three are kept).
 """
 
 import argparse
@@ -19,6 +19,7 @@ import torch
 import network as networks
 import pieces
 import samples
+import scores
 import tokenizer
 from corpus import dialogues, prose
 from muon import Muon
@@ -37,7 +38,6 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True)
     parser.add_argument("--steps", type=int, default=3000, help="of 8 rows of 1024 tokens (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=26)
     return parser.parse_args()
 
 
@@ -49,14 +49,18 @@ def make_tokenizer(path):
     tokenizer.write(path, tokenizer.train(texts()))
 
 
-def make_rows(out, steps, seed):
-    path = os.path.join(out, "rows.npz")
+def make_rows(out, steps):
+    """Of so many steps: another number of steps is another draw, and gets a file of its own."""
+    path = os.path.join(out, f"rows_{steps}.npz")
     if not os.path.exists(path):
         vocabulary = os.path.join(out, "tokenizer.json")
         make_tokenizer(vocabulary)
         # A dialogue is some 360 tokens and rows are nearly full; a tenth more than needed is made.
         wanted = int(1.1 * steps * BATCH_ROWS * samples.ROW * (1 - samples.PROSE_SHARE) / 360)
-        tokens, codes, segments, said = samples.build(vocabulary, seed, wanted)
+        if wanted > scores.TRAINING_DIALOGUES_MAX:
+            sys.exit(f"train: {steps} steps take {wanted} dialogues; the held-out ones are told apart from {scores.TRAINING_DIALOGUES_MAX} "
+                     "(scores.TRAINING_DIALOGUES_MAX)")
+        tokens, codes, segments, said = samples.build(vocabulary, wanted)
         print(said, flush=True)
         np.savez(path + ".part.npz", tokens=tokens, codes=codes, segments=segments)
         os.replace(path + ".part.npz", path)
@@ -107,8 +111,9 @@ def save(out, network, optimizers, step):
 
 
 def resume(out, network, optimizers):
-    path = os.path.join(out, "checkpoint.pt")
-    if not os.path.exists(path):
+    paths = [os.path.join(out, "checkpoint.pt" + age) for age in ("", ".1", ".2")]
+    path = next(filter(os.path.exists, paths), None)
+    if path is None:
         return 0
     saved = torch.load(path, weights_only=True)
     network.load_state_dict(saved["network"])
@@ -118,9 +123,9 @@ def resume(out, network, optimizers):
     return saved["step"]
 
 
-def train(out, steps, seed):
-    rows = {name: array for name, array in make_rows(out, steps, seed).items()}
-    torch.manual_seed(seed)
+def train(out, steps):
+    rows = {name: array for name, array in make_rows(out, steps).items()}
+    torch.manual_seed(scores.TRAINING_SEED)
     network = networks.Network()
     optimizers = make_optimizers(network)
     first = resume(out, network, optimizers)
@@ -155,7 +160,7 @@ def main():
     arguments = parse_arguments()
     os.makedirs(arguments.out, exist_ok=True)
     networks.keep_freed_memory()
-    train(arguments.out, arguments.steps, arguments.seed)
+    train(arguments.out, arguments.steps)
     return 0
 
 

@@ -44,6 +44,34 @@ class RenderTest(unittest.TestCase):
                       'unit:{enum:[<|"|>C<|"|>,<|"|>F<|"|>],type:<|"|>STRING<|"|>}},required:[<|"|>City<|"|>],type:<|"|>OBJECT<|"|>}}<tool|><turn|>\n',
                       chat.render(HI, [WEATHER]))
 
+    def test_rare_schemas(self):
+        tool = {"type": "function", "function": {
+            "name": "f", "description": "d", "response": {"description": "r", "type": "object"}, "parameters": {"type": "object", "properties": {
+                "a": {"type": "string", "nullable": True}, "b": {"type": "integer", "enum": [1, 2]},
+                "c": {"type": "object", "properties": {"x": {"type": "string"}}, "required": ["x"]}, "d": {}, "e": {"type": ["string", "null"]}}}}}
+        self.assertIn('declaration:f{description:<|"|>d<|"|>,parameters:{properties:{a:{nullable:true,type:<|"|>STRING<|"|>},b:{type:<|"|>INTEGER<|"|>},'
+                      'c:{properties:{x:{type:<|"|>STRING<|"|>}},required:[<|"|>x<|"|>],type:<|"|>OBJECT<|"|>},d:{type:<|"|><|"|>},'
+                      """e:{type:<|"|>['STRING', 'NULL']<|"|>}},type:<|"|>OBJECT<|"|>},response:{description:<|"|>r<|"|>,type:<|"|>OBJECT<|"|>}}<tool|>""",
+                      chat.render(HI, [tool]))
+
+    def test_an_open_turn_is_closed_before_the_user_speaks(self):
+        self.assertIn("<tool_response|><turn|>\n<|turn>user\nHi", chat.render([*called({}), *HI]))
+
+    def test_reasoning_by_its_other_name(self):
+        messages = called({})
+        messages[1]["reasoning"] = "look"
+        self.assertIn("<|channel>thought\nlook\n<channel|><|tool_call>", chat.render(messages, thinking=True))
+
+    def test_list_content_is_trimmed(self):
+        self.assertIn("<|turn>user\nAB<turn|>", chat.render([{"role": "user", "content": [{"type": "text", "text": " A "}, {"type": "text", "text": "B "}]}]))
+
+    def test_only_the_results_that_follow_a_call_are_its(self):
+        first, second = called({"n": 1}), called({"n": 2}, result="13C")
+        second[1]["tool_calls"][0]["id"] = second[2]["tool_call_id"] = "b"
+        text = chat.render([*first, {"role": "assistant", "content": "12."}, *second])
+        self.assertEqual(text.count("12C"), 1)
+        self.assertEqual(text.count("13C"), 1)
+
     def test_round_of_a_tool(self):
         head = '<bos><|turn>user\nHi<turn|>\n<|turn>model\n<|tool_call>call:get_weather{city:<|"|>Oslo<|"|>,n:1.5,ok:true}<tool_call|>'
         tail = '<|tool_response>response:get_weather{value:<|"|>12C<|"|>}<tool_response|>'
@@ -58,6 +86,7 @@ class RenderTest(unittest.TestCase):
             '<|tool_response>response:get_weather{value:<|"|>12C<|"|>}<tool_response|><|channel>thought\n'))
         later = [*messages, {"role": "assistant", "content": "Done."}, *HI]
         self.assertNotIn("look", chat.render(later, thinking=True))
+        self.assertIn("look", chat.render(later, thinking=True, preserve=True))
 
     def test_tool_message_without_a_call_is_dropped(self):
         self.assertEqual(chat.render([*HI, {"role": "tool", "tool_call_id": "x", "content": "?"}]), chat.render(HI))

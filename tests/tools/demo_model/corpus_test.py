@@ -103,6 +103,11 @@ class JudgeTest(unittest.TestCase):
             elif step.facts or step.json is not None:
                 wrong.chain[index].content = "Something else"
                 self.assertFalse(scores.judge(dialogue, index, expected_text(wrong, index)).consistent)
+                wrong.chain[index].content = step.content + " 9876543"
+                self.assertFalse(scores.judge(dialogue, index, expected_text(wrong, index)).consistent, "a number that nobody said")
+                if len(step.facts) > 1:  # any one of them missing
+                    wrong.chain[index].content = " ".join(step.facts[1:])
+                    noticed["one fact"] += scores.judge(dialogue, index, expected_text(wrong, index)).consistent is False
                 noticed["content"] += 1
             wrong.thinking = not dialogue.thinking
             if index == 0:
@@ -110,6 +115,48 @@ class JudgeTest(unittest.TestCase):
             self.assertFalse(scores.judge(dialogue, index, expected_text(dialogue, index)[:-1]).well_formed)
         self.assertGreater(noticed["name"], 100)
         self.assertGreater(noticed["content"], 100)
+        self.assertGreater(noticed["one fact"], 100)
+
+    def test_values_must_be_the_same_to_the_type(self):
+        for dialogue, index in all_turns():
+            for call_index, call in enumerate(dialogue.chain[index].calls):
+                for key, value in call["arguments"].items():
+                    if isinstance(value, int):
+                        wrong = copy.deepcopy(dialogue)
+                        wrong.chain[index].calls[call_index]["arguments"][key] = int(value) if isinstance(value, bool) else float(value)
+                        self.assertFalse(scores.judge(dialogue, index, expected_text(wrong, index)).right_arguments)
+
+    def test_json_must_have_every_field(self):
+        for dialogue in DIALOGUES:
+            if dialogue.kind == "json":
+                wrong = copy.deepcopy(dialogue)
+                wrong.chain[0].content = '{"name":"x"}'
+                self.assertFalse(scores.judge(dialogue, 0, expected_text(wrong, 0)).consistent)
+
+    def test_a_call_is_no_answer(self):
+        for dialogue, index in all_turns():
+            if not dialogue.chain[index].calls:
+                judgement = scores.judge(dialogue, index, "x\n<channel|>" * (dialogue.thinking and index > 0)
+                                         + "<|tool_call>call:f{}<tool_call|><|tool_response>")
+                self.assertFalse(judgement.consistent)
+                self.assertFalse(judgement.calls_when_it_should)
+
+    def test_refusals_name_only_what_the_tools_can_do(self):
+        for dialogue in DIALOGUES:
+            if dialogue.kind == "refusal":
+                head = f"I have no tool to {dialogue.chain[0].facts[1]}."
+                able = dialogue.chain[0].abilities
+                for tail, right in (("", True), (" I can fly.", False), (f" I can {able[0]}, {able[0]} or {able[0]}." if able else " Yes.", False),
+                                    *([(f" What I can do is {able[0]}.", True)] if able else [])):
+                    wrong = copy.deepcopy(dialogue)
+                    wrong.chain[0].content = head + tail
+                    self.assertEqual(scores.judge(dialogue, 0, expected_text(wrong, 0)).consistent, right, head + tail)
+
+    def test_fingerprints_tell_calls_apart(self):
+        dialogue = next(d for d in DIALOGUES if d.chain[0].calls)
+        other = copy.deepcopy(dialogue)
+        other.chain[0].calls[0]["name"] += "x"
+        self.assertNotEqual(scores._fingerprint(dialogue), scores._fingerprint(other))
 
     def test_order_of_parallel_calls_is_free(self):
         for dialogue, index in all_turns():

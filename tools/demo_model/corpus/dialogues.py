@@ -25,6 +25,7 @@ class Step:
     content: str = ""
     facts: list = dataclasses.field(default_factory=list)    # texts that a right answer holds
     json: object = None                                      # the value that a JSON answer must have
+    abilities: list = None                                   # of a refusal: what may be named as possible
 
 
 @dataclasses.dataclass
@@ -99,7 +100,8 @@ def _refusal(rng, tools):
     can = tasks.listed([tool.family.purpose for tool in tools], "or") if tools else ""
     answer = f"I have no tool to {wanted.purpose}." + (rng.choice([f" I can {can}.", f" What I can do is {can}.", ""]) if can else "")
     thought = rng.choice([f"No tool here can {wanted.purpose}. I say so.", f"The user wants me to {wanted.purpose}, but I have no tool for that."])
-    return ask, [Step(thought, content=answer, facts=["no tool", wanted.purpose])]
+    return ask, [Step(thought, content=answer, facts=["no tool", wanted.purpose],
+                     abilities=[tool.family.purpose for tool in tools])]
 
 
 def _clarify(rng, tools):

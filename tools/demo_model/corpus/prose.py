@@ -55,7 +55,7 @@ def _plain(text):
 def documents():
     """Each a few paragraphs, ready to be cut into rows."""
     if not os.path.isdir(HANDBOOK) or not os.path.isfile(FAQ):
-        raise FileNotFoundError(f"{HANDBOOK} and {FAQ}: install debian-handbook and debian-faq (tools/setup --demo_model does)")
+        raise FileNotFoundError(f"{HANDBOOK} and {FAQ}: install debian-handbook and debian-faq (tools/setup --training does)")
     result = []
     for page in sorted(glob.glob(f"{HANDBOOK}/*.html")):
         parser = _Paragraphs()
