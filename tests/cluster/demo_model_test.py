@@ -48,6 +48,15 @@ class DemoModelTest(unittest.TestCase):
             self.assertRegex(shown, "answer: .*69104")
             self.assertEqual("thought:" in shown, thinking)
 
+    def test_the_router_counts_the_rows_of_every_expert(self):
+        before = router_client.expert_load(self.address)
+        router_client.generate(self.address, "<bos><|turn>user\nHi<turn|>\n<|turn>model\n")
+        grown = [sum(layer) - sum(old) for layer, old in zip(router_client.expert_load(self.address), before)]
+        self.assertEqual((len(before), {len(layer) for layer in before}), (12, {16}))
+        self.assertGreater(grown[0], 0)
+        self.assertEqual({rows for rows in grown}, {grown[0]}, "every row visits every layer")
+        self.assertEqual(grown[0] % 4, 0, "and four experts in each")
+
     def test_a_router_that_is_not_there_is_an_error(self):
         with self.assertRaisesRegex(router_client.RouterError, "UNAVAILABLE|DEADLINE_EXCEEDED"):
             router_client.generate("127.0.0.1:1", "Hi")

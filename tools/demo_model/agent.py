@@ -6,10 +6,8 @@ The calculator and the clock are real; the weather and the stock are made up her
 """
 
 import argparse
-import ast
 import datetime
 import json
-import operator
 import os
 import sys
 import zlib
@@ -17,6 +15,7 @@ import zoneinfo
 
 import chat
 import router_client
+from corpus.families import calculate
 
 ROUNDS = 4  # of tool calls, at most
 SYSTEM = "You are a helpful assistant."
@@ -36,25 +35,6 @@ TOOLS = [
     _declaration("check_inventory", "Looks up stock and price of an item.", item="Name of the item"),
     _declaration("get_time", "Local time of a city.", city="Name of the city"),
 ]
-
-
-OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.USub: operator.neg}
-
-
-def calculate(expression):
-    """Value of an expression of numbers with + - * / and brackets; ValueError for anything else."""
-    def value(node):
-        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            return node.value
-        if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
-            return OPERATORS[type(node.op)](value(node.left), value(node.right))
-        if isinstance(node, ast.UnaryOp) and type(node.op) in OPERATORS:
-            return OPERATORS[type(node.op)](value(node.operand))
-        raise ValueError(f"{expression!r} is no arithmetic expression")
-    try:
-        return value(ast.parse(expression.strip(), mode="eval").body)
-    except (SyntaxError, RecursionError, MemoryError, ZeroDivisionError, OverflowError) as error:
-        raise ValueError(str(error)) from error
 
 
 def local_time(city):

@@ -1,7 +1,6 @@
 """Muon: momentum whose update is made orthogonal (K. Jordan and others, 2024), for stacks of matrices.
 
-torch.optim.Muon takes single matrices only; the experts are stacks of them, and orthogonalising all matrices of one shape in one batched
-product is several times faster on a CPU.
+torch.optim.Muon takes single matrices only; the experts are stacks of them. All matrices of one shape go through one batched product.
 """
 
 import torch

@@ -10,7 +10,7 @@ import random
 import sys
 import time
 
-# Kernels are compiled for every size of an expert's group that turns up; the default of 1024 is not enough for all of them.
+# Kernels are compiled for every size of an expert's group that turns up. Room for all of them, so that none is compiled twice.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16384")
 
 import numpy as np

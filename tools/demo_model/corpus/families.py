@@ -4,7 +4,9 @@ Names of a tool and of its parameters differ from dialogue to dialogue, so they 
 Sentences are templates over two dictionaries: the arguments by role, and the fields of the result (`r_` before their names).
 """
 
+import ast
 import dataclasses
+import operator
 
 from corpus import words as w
 
@@ -39,15 +41,23 @@ def P(role, names, kind, descriptions, enum=(), required=True):
     return Parameter(role, tuple(names.split("|")), kind, tuple(descriptions.split("|")), tuple(enum), required)
 
 
-def calculate(text):
-    """Value of an expression of integers with + - * and their usual precedence."""
-    total, product, sign = 0, None, 1
-    for token in text.split():
-        if token in "+-":
-            total, product, sign = total + sign * product, None, 1 if token == "+" else -1
-        elif token != "*":
-            product = int(token) if product is None else product * int(token)
-    return total + sign * product
+OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.USub: operator.neg}
+
+
+def calculate(expression):
+    """Value of an expression of numbers with + - * / and brackets; ValueError for anything else."""
+    def value(node):
+        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+            return node.value
+        if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
+            return OPERATORS[type(node.op)](value(node.left), value(node.right))
+        if isinstance(node, ast.UnaryOp) and type(node.op) in OPERATORS:
+            return OPERATORS[type(node.op)](value(node.operand))
+        raise ValueError(f"{expression!r} is no arithmetic expression")
+    try:
+        return value(ast.parse(expression.strip(), mode="eval").body)
+    except (SyntaxError, RecursionError, MemoryError, ZeroDivisionError, OverflowError) as error:
+        raise ValueError(str(error)) from error
 
 
 CITY = P("city", "city|location|place|town", "string", "Name of the city|The city|City name")
