@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes every committed file below tests/golden/ again. Needs `tools/setup --oracles` once. See README.md.
 #
-#   tests/golden/regenerate.sh                      checkpoints, logits, tokenizer, demo_model
+#   tests/golden/regenerate.sh                      checkpoints, logits, tokenizer, demo_model, chat
 #   LLAMA_CPP_LIB=DIR tests/golden/regenerate.sh    also llama_cpp (DIR: see bench/serve/llama_cpp/llama_cpp.py)
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -16,6 +16,7 @@ export PYTHONDONTWRITEBYTECODE=1 TRANSFORMERS_VERBOSITY=error
 "$python" make_checkpoints.py
 "$python" make_goldens.py
 "$python" make_demo_goldens.py
+python3 make_chat_goldens.py  # with the system's jinja2
 if [[ -n ${LLAMA_CPP_LIB:-} ]]; then
   "$python" make_llama_goldens.py
 else

@@ -1,0 +1,50 @@
+// Gemma 4's chat format: a conversation as the text that the model continues.
+//
+// The judge is the Jinja template beside the demo model's weights (tools/demo_model/checkpoint/
+// chat_template.jinja); tests/golden/chat compares byte for byte. What the template renders
+// nonsense for, or drops without a word, is refused here: an unknown role, a system message that is
+// not the first, a user's image, a result for a call that nobody made. One silence is kept, because
+// the format defines it so: results that follow no open call are dropped.
+#ifndef COTERIE_MODEL_CHAT_TEMPLATE_H_
+#define COTERIE_MODEL_CHAT_TEMPLATE_H_
+
+#include <span>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "model/chat_json.h"
+#include "model/chat_message.h"
+#include "model/chat_segments.h"
+
+namespace coterie {
+
+struct ChatOptions {
+  // Tells the model to reason in a channel before it answers; otherwise it is given an empty
+  // channel.
+  bool enable_thinking = false;
+  // Keeps the reasoning of older assistant messages that call tools. Without it only what was
+  // reasoned after the last user message is shown.
+  bool preserve_thinking = false;
+  // Ends with where the model speaks next.
+  bool add_generation_prompt = true;
+};
+
+struct ChatPrompt {
+  std::vector<ChatSegment> segments;
+  // The prompt ends inside an open channel: the first thing the model says is reasoning
+  // (ChatParser).
+  bool ends_in_channel = false;
+};
+
+// Tools are as OpenAI declares them (model/tool_declaration.h). InvalidArgument names the message
+// or tool at fault by its place, from 0, and says what is wrong. A pure function.
+//
+//   ASSIGN_OR_RETURN(const ChatPrompt prompt, RenderChat(messages, tools, {.enable_thinking =
+//   true})); ASSIGN_OR_RETURN(const std::vector<int32_t> ids, EncodeChat(tokenizer,
+//   prompt.segments));
+absl::StatusOr<ChatPrompt> RenderChat(std::span<const ChatMessage> messages,
+                                      std::span<const ChatJson> tools, const ChatOptions& options);
+
+}  // namespace coterie
+
+#endif  // COTERIE_MODEL_CHAT_TEMPLATE_H_
