@@ -37,6 +37,9 @@ absl::Status SamplingParams::Validate() const {
   if (!std::isfinite(top_p) || top_p <= 0 || top_p > 1)
     return absl::InvalidArgumentError(
         absl::StrCat("sampling.top_p is ", top_p, ", expected above 0, up to 1"));
+  if (!std::isfinite(min_p) || min_p < 0 || min_p > 1)
+    return absl::InvalidArgumentError(
+        absl::StrCat("sampling.min_p is ", min_p, ", expected 0 to 1"));
   return absl::OkStatus();
 }
 
@@ -63,6 +66,8 @@ absl::StatusOr<int32_t> Sampler::Sample(std::span<const float> logits) {
   const auto weight = [&](const Candidate& candidate) {
     return static_cast<double>(std::exp((candidate.first - best.first) / params_.temperature));
   };
+  // The likeliest weighs one. What min_p drops counts for top_p all the same: neither rule depends
+  // on the other.
   double total = 0;
   for (const Candidate& candidate : candidates_) total += weight(candidate);
   size_t count = candidates_.size();
@@ -80,6 +85,16 @@ absl::StatusOr<int32_t> Sampler::Sample(std::span<const float> logits) {
       while (count < sorted && mass < wanted) mass += weight(candidates_[count++]);
     }
     total = mass;
+  }
+  if (params_.min_p > 0) {
+    const auto keep = [&](const Candidate& c) {
+      return weight(c) >= static_cast<double>(params_.min_p);
+    };
+    const auto begin = candidates_.begin();
+    const auto end = std::stable_partition(begin, begin + static_cast<std::ptrdiff_t>(count), keep);
+    count = static_cast<size_t>(end - begin);
+    total = 0;
+    for (size_t i = 0; i < count; ++i) total += weight(candidates_[i]);
   }
   const double target = Uniform(params_.seed, num_draws_++) * total;
   double mass = 0;

@@ -1,8 +1,8 @@
 // Sampler: logits → the next token of one sequence. The n-th draw of a sequence depends on its seed
 // and n alone, so the same seed and prompt give the same tokens whatever else is in the batch.
 //
-// Order: top_k, then softmax at the temperature, then top_p, then the draw. Greedy is the highest
-// logit, the lowest id on a tie.
+// Order: top_k, then softmax at the temperature, then top_p and min_p, then the draw. Greedy is the
+// highest logit, the lowest id on a tie.
 #ifndef COTERIE_ROUTER_SAMPLING_SAMPLER_H_
 #define COTERIE_ROUTER_SAMPLING_SAMPLER_H_
 
@@ -20,6 +20,7 @@ struct SamplingParams {
   float temperature = 0;  // 0: greedy
   int64_t top_k = 0;      // 0: all
   float top_p = 1;        // 1: all
+  float min_p = 0;        // 0: all; else those at least so likely as a share of the likeliest
   uint64_t seed = 0;
 
   // InvalidArgument names the field.

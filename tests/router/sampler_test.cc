@@ -100,6 +100,15 @@ TEST(SamplerTest, DrawsFollowTheSettings) {
       {"and hotter takes more of them: 38 and 30",
        {.temperature = 2, .top_p = 0.7f},
        {std::sqrt(15), std::sqrt(50), 0, std::sqrt(30)}},
+      {"min_p keeps what has 59 % of the best", {.temperature = 1, .min_p = 0.59f}, {0, 50, 0, 30}},
+      {"min_p drops what has less", {.temperature = 1, .min_p = 0.61f}, {0, 1, 0, 0}},
+      {"min_p of one keeps the best", {.temperature = 1, .min_p = 1}, {0, 1, 0, 0}},
+      {"min_p is a share after temperature",
+       {.temperature = 2, .min_p = 0.5f},
+       {std::sqrt(15), std::sqrt(50), 0, std::sqrt(30)}},
+      {"min_p and top_p: what both keep",
+       {.temperature = 1, .top_p = 0.94f, .min_p = 0.5f},
+       {0, 50, 0, 30}},
   };
   for (const auto& [what, params, weights] : cases) {
     SCOPED_TRACE(what);
