@@ -22,20 +22,44 @@ prometheus::Histogram& MakeHistogram(prometheus::Registry& registry, const char*
   return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add({}, buckets);
 }
 
+std::string NameOf(EndReason reason, const absl::Status& status) {
+  switch (reason) {
+    case EndReason::kStopToken:
+      return "stop";
+    case EndReason::kLength:
+      return "length";
+    case EndReason::kRepetition:
+      return "repetition";
+    case EndReason::kToolLoop:
+      return "tool_loop";
+    case EndReason::kFailed:
+      // A stop string is found outside of the engine, which is then cancelled.
+      return absl::IsCancelled(status) ? "cancelled" : "failed";
+  }
+  return "failed";
+}
+
 }  // namespace
 
 RouterMetrics::RouterMetrics(prometheus::Registry& registry, int64_t num_layers,
                              int64_t num_experts, const std::vector<std::string>& workers)
-    : prompt_tokens(MakeCounter(registry, "router_prompt_tokens_total", "Prompt tokens prefilled")),
+    : prompt_tokens(MakeCounter(registry, "router_prompt_tokens_total",
+                                "Prompt tokens of requests that got their first token")),
+      cached_tokens(MakeCounter(registry, "router_cached_tokens_total",
+                                "Prompt tokens found in the KV cache instead of computed")),
       generated_tokens(MakeCounter(registry, "router_generated_tokens_total", "Tokens generated")),
       running(MakeGauge(registry, "router_running_requests", "Requests in prefill or decode")),
       queued(MakeGauge(registry, "router_queued_requests",
                        "Requests waiting for memory or a place in the batch")),
-      kv_used_bytes(MakeGauge(registry, "router_kv_used_bytes", "KV cache blocks in use")),
-      kv_reserved_bytes(
-          MakeGauge(registry, "router_kv_reserved_bytes", "KV cache promised to running requests")),
-      kv_budget_bytes(
-          MakeGauge(registry, "router_kv_budget_bytes", "KV cache that may be promised")),
+      kv_held_bytes(MakeGauge(registry, "router_kv_held_bytes",
+                              "KV cache in use by running requests; the rest may be forgotten")),
+      kv_budget_bytes(MakeGauge(registry, "router_kv_budget_bytes", "KV cache there may be")),
+      kv_evictions(MakeCounter(registry, "router_kv_evictions_total",
+                               "Cached blocks and checkpoints forgotten for want of memory")),
+      preemptions(MakeCounter(registry, "router_preemptions_total",
+                              "Running requests that gave their place up, to resume later")),
+      thinking_cut(MakeCounter(registry, "router_thinking_cut_total",
+                               "Channels of reasoning closed because their budget was spent")),
       queue_wait_seconds(MakeHistogram(registry, "router_queue_wait_seconds",
                                        "From arrival to the first prefill step", 1e-3, 60)),
       time_to_first_token_seconds(MakeHistogram(registry, "router_time_to_first_token_seconds",
@@ -43,14 +67,35 @@ RouterMetrics::RouterMetrics(prometheus::Registry& registry, int64_t num_layers,
       time_per_token_seconds(MakeHistogram(registry, "router_time_per_token_seconds",
                                            "Between two tokens of a request", 1e-3, 10)),
       prefill_step_seconds(MakeHistogram(registry, "router_prefill_step_seconds",
-                                         "One prefill chunk through the model", 1e-3, 60)),
+                                         "One step with prompt tokens in it", 1e-3, 60)),
       decode_step_seconds(MakeHistogram(registry, "router_decode_step_seconds",
-                                        "One token of every running request", 1e-3, 10)),
+                                        "One step of one token for every running request", 1e-3,
+                                        10)),
       dispatch_wait_seconds(MakeHistogram(registry, "router_dispatch_wait_seconds",
                                           "Wait for experts after the dense branch, one layer",
                                           10e-6, 5)),
       distinct_experts(MakeHistogram(registry, "router_distinct_experts",
                                      "Different experts touched by one layer of one step", 1, 64)),
+      gateway_{MakeGauge(registry, "vllm:num_requests_running", "As router_running_requests"),
+               MakeGauge(registry, "vllm:num_requests_waiting", "As router_queued_requests"),
+               MakeGauge(registry, "vllm:kv_cache_usage_perc",
+                         "Share of the KV cache in use by running requests, 0 to 1")},
+      kv_used_bytes_(prometheus::BuildGauge()
+                         .Name("router_kv_used_bytes")
+                         .Help("KV cache blocks in use, by group of layers")
+                         .Register(registry)),
+      kv_sliding_bytes_(kv_used_bytes_.Add({{"group", "sliding"}})),
+      kv_global_bytes_(kv_used_bytes_.Add({{"group", "global"}})),
+      step_rows_(prometheus::BuildCounter()
+                     .Name("router_step_rows_total")
+                     .Help("Rows of steps, by kind")
+                     .Register(registry)),
+      prompt_rows_(step_rows_.Add({{"kind", "prompt"}})),
+      decode_rows_(step_rows_.Add({{"kind", "decode"}})),
+      answers_(prometheus::BuildCounter()
+                   .Name("router_answers_total")
+                   .Help("Answers ended by the engine, by reason")
+                   .Register(registry)),
       requests_(prometheus::BuildCounter()
                     .Name("router_requests_total")
                     .Help("Requests ended, by status code")
@@ -93,6 +138,33 @@ RouterMetrics::RouterMetrics(prometheus::Registry& registry, int64_t num_layers,
     workers_.push_back({&sent.Add(labels), &received.Add(labels), &pairs.Add(labels),
                         &compute.Add(labels), &connected.Add(labels)});
   }
+}
+
+void RouterMetrics::SetRequests(int64_t num_running, int64_t num_waiting) {
+  running.Set(static_cast<double>(num_running));
+  queued.Set(static_cast<double>(num_waiting));
+  gateway_.running.Set(static_cast<double>(num_running));
+  gateway_.waiting.Set(static_cast<double>(num_waiting));
+}
+
+void RouterMetrics::SetKv(const KvUse& use) {
+  kv_sliding_bytes_.Set(static_cast<double>(use.sliding_bytes));
+  kv_global_bytes_.Set(static_cast<double>(use.global_bytes));
+  kv_held_bytes.Set(static_cast<double>(use.held_bytes));
+  gateway_.kv_usage.Set(static_cast<double>(use.held_bytes) /
+                        static_cast<double>(use.budget_bytes));
+  kv_evictions.Increment(static_cast<double>(use.num_evicted) - kv_evictions.Value());
+  preemptions.Increment(static_cast<double>(use.num_yields) - preemptions.Value());
+}
+
+void RouterMetrics::CountStep(int64_t num_rows, int64_t num_prompt_rows, double seconds) {
+  (num_prompt_rows > 0 ? prefill_step_seconds : decode_step_seconds).Observe(seconds);
+  prompt_rows_.Increment(static_cast<double>(num_prompt_rows));
+  decode_rows_.Increment(static_cast<double>(num_rows - num_prompt_rows));
+}
+
+void RouterMetrics::CountAnswer(EndReason reason, const absl::Status& status) {
+  answers_.Add({{"reason", NameOf(reason, status)}}).Increment();
 }
 
 void RouterMetrics::CountRequest(const absl::Status& status) {

@@ -15,20 +15,33 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "router/engine/token_stream.h"
 
 namespace coterie {
+
+// Of the KV cache, now; the counts since the start.
+struct KvUse {
+  int64_t sliding_bytes = 0, global_bytes = 0;
+  int64_t held_bytes = 0;  // of both, by running sequences; the rest may be forgotten
+  int64_t budget_bytes = 0;
+  int64_t num_evicted = 0;
+  int64_t num_yields = 0;
+};
 
 struct RouterMetrics {
   RouterMetrics(prometheus::Registry& registry, int64_t num_layers, int64_t num_experts,
                 const std::vector<std::string>& workers);
 
   prometheus::Counter& prompt_tokens;
+  prometheus::Counter& cached_tokens;
   prometheus::Counter& generated_tokens;
   prometheus::Gauge& running;
   prometheus::Gauge& queued;
-  prometheus::Gauge& kv_used_bytes;
-  prometheus::Gauge& kv_reserved_bytes;
+  prometheus::Gauge& kv_held_bytes;
   prometheus::Gauge& kv_budget_bytes;
+  prometheus::Counter& kv_evictions;
+  prometheus::Counter& preemptions;
+  prometheus::Counter& thinking_cut;
   prometheus::Histogram& queue_wait_seconds;
   prometheus::Histogram& time_to_first_token_seconds;
   prometheus::Histogram& time_per_token_seconds;
@@ -39,6 +52,12 @@ struct RouterMetrics {
   std::vector<prometheus::Counter*> layer_pairs;             // [num_layers]
   std::vector<prometheus::Counter*> layer_distinct_experts;  // [num_layers]
 
+  void SetRequests(int64_t running, int64_t waiting);
+  void SetKv(const KvUse& use);
+  // One step: its rows, and how many of them belong to prompts.
+  void CountStep(int64_t num_rows, int64_t num_prompt_rows, double seconds);
+  // How the engine ended a sequence.
+  void CountAnswer(EndReason reason, const absl::Status& status);
   // By the code of a request's end.
   void CountRequest(const absl::Status& status);
   void CountSent(int worker, int64_t num_bytes);
@@ -56,6 +75,21 @@ struct RouterMetrics {
     prometheus::Gauge* connected;
   };
 
+  // What the Gateway API's model-server protocol reads, under the names that it knows.
+  struct GatewayNames {
+    prometheus::Gauge& running;
+    prometheus::Gauge& waiting;
+    prometheus::Gauge& kv_usage;
+  };
+
+  GatewayNames gateway_;
+  prometheus::Family<prometheus::Gauge>& kv_used_bytes_;
+  prometheus::Gauge& kv_sliding_bytes_;
+  prometheus::Gauge& kv_global_bytes_;
+  prometheus::Family<prometheus::Counter>& step_rows_;
+  prometheus::Counter& prompt_rows_;
+  prometheus::Counter& decode_rows_;
+  prometheus::Family<prometheus::Counter>& answers_;
   prometheus::Family<prometheus::Counter>& requests_;
   std::vector<Worker> workers_;
   std::vector<bool> seen_;  // [num_experts], scratch of CountRouting

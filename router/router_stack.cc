@@ -45,8 +45,8 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
       std::make_unique<RouterMetrics>(registry, config.num_layers, config.num_experts, names);
   const KvType kv_type =
       options.kv_type.value_or(format == DType::kF32 ? KvType::kF32 : KvType::kBF16);
-  // A decode step has a row for every sequence, a prefill step one for every token of the chunk.
-  const int64_t max_rows = std::max(options.prefill_chunk, options.engine.max_sequences);
+  // A row for every sequence in decode, and for every token of the chunk.
+  const int64_t max_rows = options.prefill_chunk + options.engine.max_sequences;
   s.trunk_ = std::make_unique<Trunk>(
       &config, s.weights_.get(),
       Trunk::Options{.max_rows = max_rows, .kv_type = kv_type, .expert_rows = RowFormatFor(format)},
@@ -56,10 +56,10 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
       std::make_unique<Dispatcher>(s.workers_.get(), options.dispatch_timeout, s.metrics_.get(),
                                    s.expert_load_.get(), s.pool_.get());
   s.step_ = std::make_unique<Step>(&config, s.trunk_.get(), s.dispatcher_.get());
-  s.cache_ =
-      std::make_unique<KvCache>(&config, KvCache::Options{.type = kv_type,
+  s.cache_ = std::make_unique<KvCache>(&config, KvOptions{.type = kv_type,
                                                           .prefill_chunk = options.prefill_chunk,
-                                                          .budget_bytes = options.kv_bytes});
+                                                          .budget_bytes = options.kv_bytes,
+                                                          .prefix_cache = options.prefix_cache});
   options.engine.max_context = std::min(options.engine.max_context, config.max_positions);
   s.engine_ = std::make_unique<Engine>(&config, options.engine, s.step_.get(), s.cache_.get(),
                                        s.workers_.get(), s.metrics_.get());

@@ -33,6 +33,7 @@ struct RouterOptions {
   int num_threads = 1;
   int64_t prefill_chunk = 512;
   int64_t kv_bytes = 2LL << 30;
+  bool prefix_cache = true;
   Engine::Options engine;
   absl::Duration dispatch_timeout = absl::Seconds(10);
   absl::Duration connect_timeout = absl::Seconds(60);

@@ -95,8 +95,7 @@ class PerplexityBench {
 
   absl::Status Add(const ScoredSequence& sequence) {
     const auto count = static_cast<int64_t>(sequence.tokens.size());
-    const std::unique_ptr<KvCache::Sequence> kv = stack_->cache().Reserve(count);
-    if (kv == nullptr) return absl::ResourceExhaustedError("a sequence is longer than the cache");
+    const std::unique_ptr<KvCache::Sequence> kv = stack_->cache().StartAlone();
     for (int64_t begin = 0; begin < count; begin += kChunk)
       RETURN_IF_ERROR(RunChunk(sequence, *kv, begin, std::min(count, begin + kChunk)));
     return absl::OkStatus();
@@ -108,7 +107,8 @@ class PerplexityBench {
  private:
   absl::Status RunChunk(const ScoredSequence& sequence, KvCache::Sequence& kv, int64_t begin,
                         int64_t end) {
-    kv.Grow(end);
+    if (!kv.Grow(end, absl::Now()))
+      return absl::ResourceExhaustedError("a sequence is longer than the cache");
     std::vector<StepRow> rows;
     std::vector<int32_t> targets;
     for (int64_t position = begin; position < end; ++position) {
@@ -120,6 +120,7 @@ class PerplexityBench {
       if (scored) targets.push_back(sequence.tokens[static_cast<size_t>(position) + 1]);
     }
     ASSIGN_OR_RETURN(const Tensor logits, stack_->step().Run(rows, [] { return false; }));
+    kv.Commit({}, end);
     for (size_t i = 0; i < targets.size(); ++i) {
       sum_ += NegativeLogLikelihood(
           {logits.row(static_cast<int64_t>(i)), static_cast<size_t>(stack_->config().vocab_size)},

@@ -77,9 +77,9 @@ class EngineBench {
   // Tokens a second of one prompt into an empty cache.
   absl::StatusOr<double> Prefill(int64_t num_tokens) {
     sequences_.clear();
-    RETURN_IF_ERROR(AddSequence(num_tokens));
+    sequences_.push_back(stack_->cache().StartAlone());
     const auto start = Clock::now();
-    RETURN_IF_ERROR(Run(PromptRows(*sequences_[0], num_tokens)));
+    RETURN_IF_ERROR(RunPrompt(*sequences_[0], num_tokens));
     return static_cast<double>(num_tokens) / SecondsSince(start);
   }
 
@@ -87,8 +87,8 @@ class EngineBench {
   absl::StatusOr<double> Decode(int64_t batch, int64_t past, int64_t steps) {
     CHECK_LE(steps, decode_tokens_);
     while (static_cast<int64_t>(sequences_.size()) < batch) {
-      RETURN_IF_ERROR(AddSequence(kShortPast));
-      RETURN_IF_ERROR(Run(PromptRows(*sequences_.back(), kShortPast)));
+      sequences_.push_back(stack_->cache().StartAlone());
+      RETURN_IF_ERROR(RunPrompt(*sequences_.back(), kShortPast));
     }
     distinct_before_ = DistinctTotals();
     expert_time_before_ = ExpertTimeTotals();
@@ -97,10 +97,11 @@ class EngineBench {
       std::vector<StepRow> rows;
       for (size_t i = 0; i < static_cast<size_t>(batch); ++i) {
         const int64_t position = (i == 0 ? past : kShortPast) + step;
-        sequences_[i]->Grow(position + 1);
+        if (!sequences_[i]->Grow(position + 1, absl::Now())) return NoRoom();
         rows.push_back({Draw(), position, sequences_[i].get(), true});
       }
       RETURN_IF_ERROR(Run(rows));
+      for (size_t i = 0; i < rows.size(); ++i) sequences_[i]->Commit({}, rows[i].position + 1);
     }
     return static_cast<double>(batch * steps) / SecondsSince(start);
   }
@@ -130,18 +131,18 @@ class EngineBench {
     return static_cast<int32_t>(first + rng_() % (vocab - first));
   }
 
-  absl::Status AddSequence(int64_t num_tokens) {
-    sequences_.push_back(stack_->cache().Reserve(num_tokens + decode_tokens_));
-    if (sequences_.back() != nullptr) return absl::OkStatus();
+  static absl::Status NoRoom() {
     return absl::ResourceExhaustedError("no room in the KV cache for so many sequences");
   }
 
-  std::vector<StepRow> PromptRows(KvCache::Sequence& kv, int64_t num_tokens) {
-    kv.Grow(num_tokens);
+  absl::Status RunPrompt(KvCache::Sequence& kv, int64_t num_tokens) {
+    if (!kv.Grow(num_tokens, absl::Now())) return NoRoom();
     std::vector<StepRow> rows;
     for (int64_t position = 0; position < num_tokens; ++position)
       rows.push_back({position == 0 ? 2 : Draw(), position, &kv, position == num_tokens - 1});
-    return rows;
+    RETURN_IF_ERROR(Run(rows));
+    kv.Commit({}, num_tokens);
+    return absl::OkStatus();
   }
 
   absl::Status Run(const std::vector<StepRow>& rows) {

@@ -1,66 +1,119 @@
 #include "router/engine/engine.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "kernels/check.h"
 #include "kernels/status_macros.h"
 #include "ops/process/log.h"
+#include "router/engine/retry_after.h"
 
 namespace coterie {
 namespace {
 
-using Clock = Sequence::Clock;
-
 // How soon an idle router notices a worker that came or went.
 constexpr std::chrono::milliseconds kIdleTick(500);
-
-double Seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+// What a refused caller should wait at least, and is told to wait at most.
+constexpr absl::Duration kRetryAfterMin = absl::Milliseconds(500),
+                         kRetryAfterMax = absl::Seconds(60);
 
 }  // namespace
 
 Engine::Engine(const ModelConfig* config, Options options, Step* step, KvCache* cache,
                WorkerSet* workers, RouterMetrics* metrics)
     : config_(config),
-      options_(options),
+      options_(std::move(options)),
       step_(step),
       cache_(cache),
       workers_(workers),
-      metrics_(metrics) {
+      metrics_(metrics),
+      scheduler_({.max_sequences = options_.max_sequences,
+                  .prefill_chunk = cache->options().prefill_chunk,
+                  .tenant_weights = options_.tenant_weights,
+                  .promote_after = options_.promote_after},
+                 cache) {
   metrics_->kv_budget_bytes.Set(static_cast<double>(cache_->options().budget_bytes));
   thread_ = std::thread([this] { Run(); });
 }
 
 Engine::~Engine() { CHECK(!thread_.joinable()) << "Stop was not called"; }
 
-absl::StatusOr<std::shared_ptr<TokenStream>> Engine::Submit(EngineRequest request) {
-  const auto prompt = static_cast<int64_t>(request.prompt.size());
+absl::Status Engine::CheckFits(EngineRequest* request) const {
+  const auto prompt = static_cast<int64_t>(request->prompt.size());
   CHECK_GT(prompt, 0);
   if (prompt >= options_.max_context) {
     return absl::InvalidArgumentError(
         absl::StrCat("the prompt has ", prompt, " tokens; this router takes at most ",
                      options_.max_context - 1, " so that one can be generated (--max_context)"));
   }
-  request.max_tokens = std::min(request.max_tokens, options_.max_context - prompt);
-  const int64_t bytes = cache_->BytesFor(prompt + request.max_tokens);
+  request->max_tokens = std::min(request->max_tokens, options_.max_context - prompt);
+  const int64_t bytes = cache_->BytesFor(prompt + request->max_tokens);
   if (bytes > cache_->options().budget_bytes) {
     return absl::InvalidArgumentError(absl::StrCat(
         "prompt and max_tokens take up to ", bytes, " bytes of KV cache, this router has ",
         cache_->options().budget_bytes, " (--kv_bytes): ask for fewer tokens"));
   }
-  auto stream = std::make_shared<TokenStream>();
-  auto sequence = std::make_unique<Sequence>(std::move(request), stream);
-  std::lock_guard<std::mutex> lock(mu_);
+  return absl::OkStatus();
+}
+
+absl::Duration Engine::ExpectedWait() const {
+  const absl::Duration wait =
+      absl::Seconds(seconds_per_request_ * static_cast<double>(num_queued_));
+  return std::clamp(wait, kRetryAfterMin, kRetryAfterMax);
+}
+
+absl::Status Engine::CheckQueues(const std::string& tenant, int64_t num_choices) const {
   if (stopping_)
-    return absl::UnavailableError("this router is draining; another may serve the request");
-  if (static_cast<int64_t>(queue_.size()) >= options_.max_queued) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the queue is full with ", queue_.size(), " requests; try again later"));
+    return WithRetryAfter(
+        absl::UnavailableError("this router is draining; another may serve the request"),
+        kRetryAfterMin);
+  if (num_queued_ + num_choices > options_.max_queued) {
+    return WithRetryAfter(
+        absl::ResourceExhaustedError(absl::StrCat("the queue is full: ", num_queued_, " of ",
+                                                  options_.max_queued, " answers wait; try later")),
+        ExpectedWait());
   }
-  queue_.push_back(std::move(sequence));
-  num_queued_ = static_cast<int64_t>(queue_.size());
+  const auto own = queued_by_tenant_.find(tenant);
+  const int64_t waiting = own == queued_by_tenant_.end() ? 0 : own->second;
+  if (waiting + num_choices > options_.max_queued_per_tenant) {
+    return WithRetryAfter(absl::ResourceExhaustedError(
+                              absl::StrCat(waiting, " answers of this tenant wait already, ",
+                                           options_.max_queued_per_tenant, " may; try later")),
+                          ExpectedWait());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> Engine::Submit(EngineRequest request,
+                                                                         int64_t num_choices) {
+  CHECK_GT(num_choices, 0);
+  RETURN_IF_ERROR(CheckFits(&request));
+  const absl::Time now = absl::Now();
+  std::lock_guard<std::mutex> lock(mu_);
+  RETURN_IF_ERROR(CheckQueues(request.tenant, num_choices));
+  num_queued_ += num_choices;
+  queued_by_tenant_[request.tenant] += num_choices;
+  std::vector<std::shared_ptr<TokenStream>> streams;
+  SequencePtr first;
+  for (int64_t choice = 0; choice < num_choices; ++choice) {
+    EngineRequest own = choice + 1 < num_choices ? request : std::move(request);
+    own.sampling.seed += static_cast<uint64_t>(choice);
+    auto sequence = std::make_unique<Sequence>(std::move(own), num_submitted_++, now);
+    streams.push_back(sequence->stream);
+    if (first == nullptr)
+      first = std::move(sequence);
+    else
+      first->siblings.push_back(std::move(sequence));
+  }
+  arrivals_.push_back(std::move(first));
   arrived_.notify_one();
-  return stream;
+  return streams;
+}
+
+absl::StatusOr<std::shared_ptr<TokenStream>> Engine::Submit(EngineRequest request) {
+  ASSIGN_OR_RETURN(const auto streams, Submit(std::move(request), 1));
+  return streams.front();
 }
 
 void Engine::Stop(absl::Time deadline) {
@@ -76,19 +129,10 @@ void Engine::Stop(absl::Time deadline) {
 void Engine::Run() {
   Publish();
   while (WaitForWork()) {
-    Admit();
     DropLeavers();
+    scheduler_.Admit(absl::Now());
     Publish();
-    const auto in_prefill = [](const SequencePtr& s) { return s->in_prefill(); };
-    const auto prefill = std::find_if(running_.begin(), running_.end(), in_prefill);
-    const bool any_decode = !std::all_of(running_.begin(), running_.end(), in_prefill);
-    if (prefill != running_.end() && (prefill_next_ || !any_decode)) {
-      prefill_next_ = false;
-      PrefillChunk(prefill->get());
-    } else if (any_decode) {
-      prefill_next_ = true;
-      DecodeAll();
-    }
+    RunStep();
     DropLeavers();
     Publish();
   }
@@ -98,178 +142,213 @@ void Engine::Run() {
 bool Engine::WaitForWork() {
   std::unique_lock<std::mutex> lock(mu_);
   // An idle router looks after its workers all the same.
-  while (running_.empty() &&
-         !arrived_.wait_for(lock, kIdleTick, [&] { return stopping_ || !queue_.empty(); })) {
+  while (scheduler_.empty() &&
+         !arrived_.wait_for(lock, kIdleTick, [&] { return stopping_ || !arrivals_.empty(); })) {
     lock.unlock();
     Publish();
     lock.lock();
   }
+  for (SequencePtr& sequence : std::exchange(arrivals_, {})) scheduler_.Add(std::move(sequence));
   if (!stopping_) return true;
-  if (running_.empty() && queue_.empty()) return false;
+  if (scheduler_.empty()) return false;
   if (absl::Now() < stop_deadline_) return true;
+  lock.unlock();
   const absl::Status status =
       absl::UnavailableError("this router was stopped before the request was finished");
-  for (SequencePtr& sequence : running_) Finish(sequence.get(), EndReason::kFailed, status);
-  for (SequencePtr& sequence : queue_) Finish(sequence.get(), EndReason::kFailed, status);
-  running_.clear();
-  queue_.clear();
-  return false;
-}
-
-void Engine::Admit() {
-  std::lock_guard<std::mutex> lock(mu_);
-  // Those that left while waiting go first, wherever they stand.
-  std::erase_if(queue_, [&](SequencePtr& sequence) {
-    if (sequence->stream->cancelled())
-      Finish(sequence.get(), EndReason::kFailed, absl::CancelledError("cancelled while waiting"));
-    else if (absl::Now() >= sequence->request.deadline)
-      Finish(sequence.get(), EndReason::kFailed,
-             absl::DeadlineExceededError("the deadline passed while waiting"));
-    else
-      return false;
+  const auto fail = [&](Sequence& sequence) {
+    if (!sequence.finished) Finish(&sequence, EndReason::kFailed, status);
     return true;
-  });
-  while (!queue_.empty() && static_cast<int64_t>(running_.size()) < options_.max_sequences) {
-    Sequence& sequence = *queue_.front();
-    sequence.kv =
-        cache_->Reserve(static_cast<int64_t>(sequence.tokens.size()) + sequence.request.max_tokens);
-    if (sequence.kv == nullptr) break;
-    sequence.started = Clock::now();
-    metrics_->queue_wait_seconds.Observe(Seconds(sequence.started - sequence.arrived));
-    running_.push_back(std::move(queue_.front()));
-    queue_.pop_front();
-  }
-  num_queued_ = static_cast<int64_t>(queue_.size());
+  };
+  scheduler_.RemoveIf(fail, absl::Now());
+  return false;
 }
 
 // Sequences that were finished, cancelled or are late leave before the next step, and their memory
 // with them.
 void Engine::DropLeavers() {
-  std::erase_if(running_, [&](SequencePtr& sequence) {
-    if (sequence->finished) return true;
-    if (sequence->stream->cancelled())
-      Finish(sequence.get(), EndReason::kFailed, absl::CancelledError("cancelled by the client"));
-    else if (absl::Now() >= sequence->request.deadline)
-      Finish(sequence.get(), EndReason::kFailed,
-             absl::DeadlineExceededError("the deadline passed"));
-    else
-      return false;
-    return true;
-  });
+  const absl::Time now = absl::Now();
+  scheduler_.RemoveIf([&](Sequence& sequence) { return Leaves(sequence, now); }, now);
 }
 
-void Engine::PrefillChunk(Sequence* sequence) {
-  const auto prompt = static_cast<int64_t>(sequence->request.prompt.size());
-  const int64_t begin = sequence->num_cached,
-                end = std::min(prompt, begin + cache_->options().prefill_chunk);
-  sequence->kv->Grow(end);
-  rows_.clear();
-  for (int64_t position = begin; position < end; ++position) {
-    rows_.push_back({sequence->tokens[static_cast<size_t>(position)], position, sequence->kv.get(),
-                     position == prompt - 1});
+bool Engine::Leaves(Sequence& sequence, absl::Time now) {
+  if (sequence.finished) return true;
+  const bool waits = sequence.started == absl::InfinitePast();
+  if (sequence.stream->cancelled()) {
+    Finish(&sequence, EndReason::kFailed,
+           absl::CancelledError(waits ? "cancelled while waiting" : "cancelled by the client"));
+  } else if (now >= sequence.request.deadline) {
+    Finish(&sequence, EndReason::kFailed,
+           absl::DeadlineExceededError(waits ? "the deadline passed while waiting"
+                                             : "the deadline passed"));
   }
-  RunStep({&sequence, 1}, metrics_->prefill_step_seconds);
+  return sequence.finished;
 }
 
-void Engine::DecodeAll() {
-  std::vector<Sequence*> sequences;
+// A failed step ends every sequence in it.
+void Engine::RunStep() {
+  const std::vector<Scheduler::Part>& parts = scheduler_.Plan(absl::Now());
+  if (parts.empty()) return;
   rows_.clear();
-  for (const SequencePtr& sequence : running_) {
-    if (sequence->in_prefill()) continue;
-    const int64_t position = sequence->num_cached;
-    sequence->kv->Grow(position + 1);
-    rows_.push_back({sequence->tokens.back(), position, sequence->kv.get(), true});
-    sequences.push_back(sequence.get());
+  int64_t num_prompt_rows = 0;
+  for (const auto& [sequence, begin, end] : parts) {
+    const auto last = static_cast<int64_t>(sequence->tokens.size()) - 1;
+    if (end - begin > 1 || end <= last) num_prompt_rows += end - begin;
+    for (int64_t position = begin; position < end; ++position) {
+      rows_.push_back({sequence->tokens[static_cast<size_t>(position)], position,
+                       sequence->kv.get(), position == last});
+    }
   }
-  RunStep(sequences, metrics_->decode_step_seconds);
-}
-
-// Runs rows_ and hands each sequence its logits. A failed step ends every sequence in it: their
-// caches hold half a step.
-void Engine::RunStep(std::span<Sequence* const> sequences, prometheus::Histogram& seconds) {
-  const auto cancelled = [&] {
-    return std::all_of(sequences.begin(), sequences.end(), [](const Sequence* s) {
-      return s->stream->cancelled() || absl::Now() >= s->request.deadline;
-    });
+  const auto gone = [](const Sequence& sequence) {
+    return sequence.stream->cancelled() || absl::Now() >= sequence.request.deadline;
   };
-  const auto start = Clock::now();
-  const absl::StatusOr<Tensor> logits = step_->Run(rows_, cancelled);
-  seconds.Observe(Seconds(Clock::now() - start));
+  const absl::Time start = absl::Now();
+  const absl::StatusOr<Tensor> logits = step_->Run(rows_, [&] {
+    return std::all_of(parts.begin(), parts.end(),
+                       [&](const Scheduler::Part& part) { return gone(*part.sequence); });
+  });
+  metrics_->CountStep(static_cast<int64_t>(rows_.size()), num_prompt_rows,
+                      absl::ToDoubleSeconds(absl::Now() - start));
   if (!logits.ok()) {
-    for (Sequence* sequence : sequences) {
+    for (const Scheduler::Part& part : parts) {
       // Those who left get their own reason in DropLeavers.
-      if (sequence->stream->cancelled() || absl::Now() >= sequence->request.deadline) continue;
+      if (gone(*part.sequence)) continue;
       LogWarning("request failed",
-                 {{"request", sequence->request.id}, {"reason", logits.status().message()}});
-      Finish(sequence, EndReason::kFailed, logits.status());
+                 {{"request", part.sequence->request.id}, {"reason", logits.status().message()}});
+      Finish(part.sequence, EndReason::kFailed, logits.status());
     }
     return;
   }
   int64_t logit_row = 0;
-  size_t row = 0;
-  for (Sequence* sequence : sequences) {
-    for (; row < rows_.size() && rows_[row].kv == sequence->kv.get(); ++row) {
-      ++sequence->num_cached;
-      if (!rows_[row].wants_logits) continue;
-      TakeToken(sequence, {logits->row(logit_row++), static_cast<size_t>(config_->vocab_size)});
-    }
+  for (const Scheduler::Part& part : parts) {
+    scheduler_.Computed(part);
+    if (part.end < static_cast<int64_t>(part.sequence->tokens.size())) continue;
+    TakeToken(part.sequence, {logits->row(logit_row++), static_cast<size_t>(config_->vocab_size)});
+    scheduler_.ReleaseSiblings(part.sequence);
   }
 }
 
-void Engine::TakeToken(Sequence* sequence, std::span<const float> logits) {
-  const auto now = Clock::now();
-  if (sequence->num_generated() == 0) {
-    sequence->prefilled = now;
-    metrics_->prompt_tokens.Increment(static_cast<double>(sequence->request.prompt.size()));
-    metrics_->time_to_first_token_seconds.Observe(Seconds(now - sequence->arrived));
-  } else {
-    metrics_->time_per_token_seconds.Observe(Seconds(now - sequence->last_token));
+// The next token: forced by a rail, or drawn from what rules and constraint leave.
+absl::StatusOr<int32_t> Engine::Draw(Sequence* sequence, std::span<float> logits) {
+  if (const std::optional<int32_t> forced = sequence->rails.Forced()) {
+    metrics_->thinking_cut.Increment();
+    return *forced;
   }
-  sequence->last_token = now;
-  const absl::StatusOr<int32_t> token = sequence->sampler.Sample(logits);
+  TokenConstraint* const constraint = sequence->constraint.get();
+  const bool constrained = constraint != nullptr && constraint->active();
+  if (!sequence->rules.empty()) sequence->rules.Apply(logits, /*hold_stops=*/!constrained);
+  if (constrained) constraint->Apply(logits);
+  return sequence->sampler.Sample(logits);
+}
+
+void Engine::TakeToken(Sequence* sequence, std::span<float> logits) {
+  const EngineRequest& request = sequence->request;
+  CountToken(sequence, absl::Now());
+  std::span<const float> raw = logits;
+  if (request.num_logprobs > 0) {
+    raw_logits_.assign(logits.begin(), logits.end());
+    raw = raw_logits_;
+  }
+  const absl::StatusOr<int32_t> token = Draw(sequence, logits);
   if (!token.ok()) return Finish(sequence, EndReason::kFailed, token.status());
-  const std::vector<int32_t>& stop_ids = sequence->request.stop_ids;
-  if (std::find(stop_ids.begin(), stop_ids.end(), *token) != stop_ids.end())
+  if (sequence->constraint != nullptr) sequence->constraint->Append(*token);
+  if (std::find(request.stop_ids.begin(), request.stop_ids.end(), *token) != request.stop_ids.end())
     return Finish(sequence, EndReason::kStopToken, absl::OkStatus(), *token);
   sequence->tokens.push_back(*token);
+  sequence->rules.Append(*token);
+  const Rails::Verdict verdict = sequence->rails.Append(*token);
   metrics_->generated_tokens.Increment();
   TokenEvent event{.id = *token, .logprobs = {}, .usage = UsageOf(*sequence)};
-  if (sequence->request.num_logprobs > 0)
-    event.logprobs = ComputeLogprobs(logits, *token, sequence->request.num_logprobs - 1);
+  if (request.num_logprobs > 0)
+    event.logprobs = ComputeLogprobs(raw, *token, request.num_logprobs - 1);
   sequence->stream->Put(std::move(event));
-  if (sequence->num_generated() >= sequence->request.max_tokens)
+  if (verdict == Rails::Verdict::kToolLoop) {
+    Finish(sequence, EndReason::kToolLoop, absl::OkStatus());
+  } else if (verdict == Rails::Verdict::kRepetition) {
+    Finish(sequence, EndReason::kRepetition, absl::OkStatus());
+  } else if (sequence->num_generated() >= request.max_tokens) {
     Finish(sequence, EndReason::kLength, absl::OkStatus());
+  }
+}
+
+void Engine::CountToken(Sequence* sequence, absl::Time now) {
+  if (sequence->num_generated() == 0) {
+    sequence->prefilled = now;
+    metrics_->prompt_tokens.Increment(static_cast<double>(sequence->num_prompt()));
+    metrics_->cached_tokens.Increment(static_cast<double>(sequence->num_cached));
+    metrics_->time_to_first_token_seconds.Observe(absl::ToDoubleSeconds(now - sequence->arrived));
+  } else {
+    metrics_->time_per_token_seconds.Observe(absl::ToDoubleSeconds(now - sequence->last_token));
+  }
+  sequence->last_token = now;
 }
 
 // What the request has taken so far.
 RequestUsage Engine::UsageOf(const Sequence& sequence) const {
-  const auto now = Clock::now();
-  RequestUsage usage{.prompt_tokens = static_cast<int64_t>(sequence.request.prompt.size()),
-                     .generated_tokens = sequence.num_generated()};
-  const bool started = sequence.kv != nullptr,
-             prefilled = sequence.prefilled != Clock::time_point();
-  usage.queue_seconds = Seconds((started ? sequence.started : now) - sequence.arrived);
+  const absl::Time now = absl::Now();
+  const auto seconds = [](absl::Time from, absl::Time to) {
+    return std::max(0.0, absl::ToDoubleSeconds(to - from));
+  };
+  RequestUsage usage{.prompt_tokens = sequence.num_prompt(),
+                     .cached_tokens = sequence.num_cached,
+                     .generated_tokens = sequence.num_generated(),
+                     .reasoning_tokens = sequence.rails.num_reasoning_tokens()};
+  const bool started = sequence.started != absl::InfinitePast(),
+             prefilled = sequence.prefilled != absl::InfinitePast();
+  usage.queue_seconds = seconds(sequence.arrived, started ? sequence.started : now);
   if (started)
-    usage.prefill_seconds = Seconds((prefilled ? sequence.prefilled : now) - sequence.started);
-  if (prefilled) usage.decode_seconds = Seconds(now - sequence.prefilled);
+    usage.prefill_seconds = seconds(sequence.started, prefilled ? sequence.prefilled : now);
+  if (prefilled) usage.decode_seconds = seconds(sequence.prefilled, now);
   return usage;
 }
 
 void Engine::Finish(Sequence* sequence, EndReason reason, const absl::Status& status,
                     std::optional<int32_t> stop_id) {
-  const RequestUsage usage = UsageOf(*sequence);
-  sequence->kv.reset();
   sequence->finished = true;
-  sequence->stream->End({.reason = reason, .status = status, .stop_id = stop_id, .usage = usage});
+  metrics_->CountAnswer(reason, status);
+  {
+    std::lock_guard<std::mutex> lock(mu_);
+    const absl::Time now = absl::Now();
+    if (reason != EndReason::kFailed) {
+      const double gap = last_end_ == absl::InfinitePast() ? seconds_per_request_
+                                                           : absl::ToDoubleSeconds(now - last_end_);
+      seconds_per_request_ += 0.1 * (std::clamp(gap, 0.0, 60.0) - seconds_per_request_);
+      last_end_ = now;
+    }
+  }
+  NoLongerQueued(sequence);
+  sequence->stream->End(
+      {.reason = reason, .status = status, .stop_id = stop_id, .usage = UsageOf(*sequence)});
 }
 
-// Gauges, and one line for a worker that came or went.
+void Engine::NoLongerQueued(Sequence* sequence) {
+  if (!std::exchange(sequence->queued, false)) return;
+  std::lock_guard<std::mutex> lock(mu_);
+  --num_queued_;
+  const auto own = queued_by_tenant_.find(sequence->request.tenant);
+  if (--own->second == 0) queued_by_tenant_.erase(own);
+}
+
 void Engine::Publish() {
-  num_running_ = static_cast<int64_t>(running_.size());
-  metrics_->running.Set(static_cast<double>(running_.size()));
-  metrics_->queued.Set(static_cast<double>(num_queued_));
-  metrics_->kv_used_bytes.Set(static_cast<double>(cache_->used_bytes()));
-  metrics_->kv_reserved_bytes.Set(static_cast<double>(cache_->reserved_bytes()));
+  for (const SequencePtr& sequence : scheduler_.running()) {
+    if (!sequence->queued) continue;
+    metrics_->queue_wait_seconds.Observe(
+        absl::ToDoubleSeconds(sequence->started - sequence->arrived));
+    NoLongerQueued(sequence.get());
+  }
+  num_running_ = scheduler_.num_running();
+  num_waiting_ = scheduler_.num_waiting();
+  metrics_->SetRequests(num_running_, num_waiting_);
+  metrics_->SetKv({.sliding_bytes = cache_->sliding_bytes(),
+                   .global_bytes = cache_->global_bytes(),
+                   .held_bytes = cache_->held_bytes(),
+                   .budget_bytes = cache_->options().budget_bytes,
+                   .num_evicted = cache_->index().num_evicted(),
+                   .num_yields = scheduler_.num_yields()});
+  PublishWorkers();
+}
+
+// One line for a worker that came or went.
+void Engine::PublishWorkers() {
   const std::vector<WorkerSet::Worker> workers = workers_->Describe();
   worker_connected_.resize(workers.size(), true);  // they were when the engine was made
   for (size_t i = 0; i < workers.size(); ++i) {

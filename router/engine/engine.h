@@ -1,9 +1,8 @@
 // Engine: the one thread that owns trunk, cache and batch. Requests come in through a bounded
-// queue, tokens leave through each request's TokenStream.
+// queue, tokens leave through each sequence's TokenStream.
 //
-// A step is one prefill chunk of one sequence, or one token of every sequence in decode; the two
-// kinds take turns, so that neither starves. A sequence is admitted when the cache can promise its
-// worst case, in order of arrival. Whatever shares a step, a sequence's tokens are the same.
+// Scheduler says what is in a step; the engine computes it, draws tokens and ends sequences.
+// Whatever shares a step, and however often a sequence has yielded, its tokens are the same.
 //
 // Thread-safe: Submit and the counters by any thread.
 #ifndef COTERIE_ROUTER_ENGINE_ENGINE_H_
@@ -11,10 +10,11 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -24,6 +24,7 @@
 #include "router/experts/worker_set.h"
 #include "router/kv/kv_cache.h"
 #include "router/metrics.h"
+#include "router/scheduler/scheduler.h"
 
 namespace coterie {
 
@@ -32,7 +33,10 @@ class Engine {
   struct Options {
     int64_t max_sequences = 16;  // in prefill or decode at once
     int64_t max_queued = 256;
-    int64_t max_context = 8192;  // prompt and generated tokens of one request
+    int64_t max_queued_per_tenant = 256;
+    int64_t max_context = 8192;                    // prompt and generated tokens of one request
+    std::map<std::string, double> tenant_weights;  // 1 for those that are not named
+    absl::Duration promote_after = absl::Seconds(30);
   };
 
   // None of the pointers is owned; all outlive this and are used by nobody else, metrics and
@@ -41,9 +45,12 @@ class Engine {
          RouterMetrics* metrics);
   ~Engine();  // Stop must have been called
 
-  // InvalidArgument: longer than max_context or than the cache can ever hold. ResourceExhausted:
-  // the queue is full. Unavailable: the engine stops. A request without a home for one of its
-  // experts fails in its first step.
+  // `num_choices` answers to one request, whose n-th draws with seed + n. InvalidArgument: longer
+  // than max_context or than the cache can ever hold. ResourceExhausted, with RetryAfter: a queue
+  // is full. Unavailable: the engine stops. A request without a home for one of its experts fails
+  // in its first step.
+  absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> Submit(EngineRequest request,
+                                                                   int64_t num_choices);
   absl::StatusOr<std::shared_ptr<TokenStream>> Submit(EngineRequest request);
 
   // Takes no new requests, finishes those in hand until `deadline`, fails the rest with
@@ -52,23 +59,28 @@ class Engine {
 
   const Options& options() const { return options_; }
   int64_t num_running() const { return num_running_; }
-  int64_t num_queued() const { return num_queued_; }
+  int64_t num_queued() const { return num_waiting_; }
 
  private:
   using SequencePtr = std::unique_ptr<Sequence>;
 
+  absl::Status CheckFits(EngineRequest* request) const;
+  absl::Status CheckQueues(const std::string& tenant, int64_t num_choices) const;
+  absl::Duration ExpectedWait() const;
   void Run();
   bool WaitForWork();
-  void Admit();
   void DropLeavers();
-  void PrefillChunk(Sequence* sequence);
-  void DecodeAll();
-  void RunStep(std::span<Sequence* const> sequences, prometheus::Histogram& seconds);
-  void TakeToken(Sequence* sequence, std::span<const float> logits);
+  bool Leaves(Sequence& sequence, absl::Time now);
+  void RunStep();
+  void TakeToken(Sequence* sequence, std::span<float> logits);
+  absl::StatusOr<int32_t> Draw(Sequence* sequence, std::span<float> logits);
+  void CountToken(Sequence* sequence, absl::Time now);
   void Finish(Sequence* sequence, EndReason reason, const absl::Status& status,
               std::optional<int32_t> stop_id = std::nullopt);
+  void NoLongerQueued(Sequence* sequence);
   RequestUsage UsageOf(const Sequence& sequence) const;
   void Publish();
+  void PublishWorkers();
 
   const ModelConfig* const config_;
   const Options options_;
@@ -76,17 +88,22 @@ class Engine {
   KvCache* const cache_;
   WorkerSet* const workers_;
   RouterMetrics* const metrics_;
-  std::atomic<int64_t> num_running_{0}, num_queued_{0};
+  std::atomic<int64_t> num_running_{0}, num_waiting_{0};
 
   // The engine thread's own.
   std::vector<bool> worker_connected_;
-  std::vector<SequencePtr> running_;
+  Scheduler scheduler_;
   std::vector<StepRow> rows_;
-  bool prefill_next_ = true;
+  std::vector<float> raw_logits_;
 
-  std::mutex mu_;  // guards what follows
+  mutable std::mutex mu_;  // guards what follows
   std::condition_variable arrived_;
-  std::deque<SequencePtr> queue_;
+  std::vector<SequencePtr> arrivals_;
+  std::map<std::string, int64_t> queued_by_tenant_;  // those that have not started yet
+  int64_t num_queued_ = 0;                           // all of them
+  double seconds_per_request_ = 0.5;                 // between two that end, smoothed
+  absl::Time last_end_ = absl::InfinitePast();
+  uint64_t num_submitted_ = 0;
   bool stopping_ = false;
   absl::Time stop_deadline_ = absl::InfiniteFuture();
 

@@ -1,52 +1,80 @@
-// Sequence: one request inside the engine: its tokens, its blocks, how far it has come.
+// Sequence: one answer inside the engine: its tokens, its blocks, how far it has come.
 #ifndef COTERIE_ROUTER_ENGINE_SEQUENCE_H_
 #define COTERIE_ROUTER_ENGINE_SEQUENCE_H_
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "router/engine/resume_hint.h"
 #include "router/engine/token_stream.h"
 #include "router/kv/kv_cache.h"
+#include "router/rails/rails.h"
+#include "router/sampling/logit_rules.h"
 #include "router/sampling/sampler.h"
+#include "router/sampling/token_constraint.h"
 
 namespace coterie {
 
 struct EngineRequest {
   std::string id;
+  std::string tenant;
+  std::string session_id;
+  int priority = 0;  // higher goes first
+  ResumeHint resume_hint = ResumeHint::kNone;
   std::vector<int32_t> prompt;  // not empty, every id below the vocabulary's size
+  int64_t stable_tokens = 0;    // of the prompt, that a follow-up will begin with too
   int64_t max_tokens = 256;
   SamplingParams sampling;
+  LogitRuleParams rules;
+  TokenConstraintFactory constraint;  // null: none
+  RailsParams rails;
   std::vector<int32_t> stop_ids;  // a sampled one ends the sequence and is not part of the output
   int64_t num_logprobs = 0;       // 0: none; n: the token's own and n - 1 others
   absl::Time deadline = absl::InfiniteFuture();
 };
 
 struct Sequence {
-  using Clock = std::chrono::steady_clock;
-
-  Sequence(EngineRequest r, std::shared_ptr<TokenStream> s)
+  Sequence(EngineRequest r, uint64_t n, absl::Time now)
       : request(std::move(r)),
-        stream(std::move(s)),
+        number(n),
+        stream(std::make_shared<TokenStream>()),
         sampler(request.sampling),
-        tokens(request.prompt) {}
+        rules(request.rules, request.prompt, request.stop_ids),
+        constraint(request.constraint ? request.constraint() : nullptr),
+        rails(request.rails, request.prompt),
+        tokens(request.prompt),
+        arrived(now),
+        rank(request.priority) {}
 
-  bool in_prefill() const { return num_cached < static_cast<int64_t>(request.prompt.size()); }
-  int64_t num_generated() const {
-    return static_cast<int64_t>(tokens.size() - request.prompt.size());
+  int64_t num_prompt() const { return static_cast<int64_t>(request.prompt.size()); }
+  int64_t num_generated() const { return static_cast<int64_t>(tokens.size()) - num_prompt(); }
+  // Tokens that are known and whose keys and values are not. One: it is in decode.
+  int64_t num_pending() const {
+    return static_cast<int64_t>(tokens.size()) - (kv == nullptr ? 0 : kv->num_tokens());
   }
 
   EngineRequest request;
+  const uint64_t number;  // order of arrival
   std::shared_ptr<TokenStream> stream;
   Sampler sampler;
-  std::vector<int32_t> tokens;  // prompt, then what was generated
-  int64_t num_cached = 0;       // positions whose keys and values are in the cache
-  std::unique_ptr<KvCache::Sequence> kv;
-  bool finished = false;  // its stream has ended; it leaves before the next step
-  Clock::time_point arrived = Clock::now(), started, prefilled, last_token;
+  LogitRules rules;
+  std::unique_ptr<TokenConstraint> constraint;
+  Rails rails;
+  std::vector<int32_t> tokens;            // prompt, then what was generated
+  std::unique_ptr<KvCache::Sequence> kv;  // null while it waits
+  // Other answers to the same prompt; they wait until it is computed, and find it in the cache.
+  std::vector<std::unique_ptr<Sequence>> siblings;
+  int64_t num_cached = 0;  // of the prompt, found in the cache when it was first admitted
+  bool queued = true;      // counts as waiting until it has started
+  bool finished = false;   // its stream has ended; it leaves before the next step
+  const absl::Time arrived;
+  int rank;  // its priority, raised when it has waited too long
+  // InfinitePast: not yet.
+  absl::Time started = absl::InfinitePast(), prefilled = absl::InfinitePast(),
+             last_token = absl::InfinitePast();
 };
 
 }  // namespace coterie

@@ -89,6 +89,8 @@ absl::StatusOr<EngineRequest> ReadRequest(const v1::GenerateRequest& request,
   result.stop_ids.assign(request.stop_ids().begin(), request.stop_ids().end());
   if (!request.ignore_eos())
     result.stop_ids.insert(result.stop_ids.end(), config.eos_ids.begin(), config.eos_ids.end());
+  // Who asks for tokens past the model's own end asks for a length, not for sense.
+  result.rails.stop_loops = !request.ignore_eos();
   ASSIGN_OR_RETURN(result.prompt, ReadPrompt(request, config, tokenizer));
   return result;
 }

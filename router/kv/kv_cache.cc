@@ -1,79 +1,188 @@
 #include "router/kv/kv_cache.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "kernels/check.h"
-#include "model/trunk.h"
 
 namespace coterie {
-namespace {
 
-int64_t BlocksFor(int64_t num_tokens) { return (num_tokens + kKvBlockTokens - 1) / kKvBlockTokens; }
+KvCache::KvCache(const ModelConfig* config, KvOptions options)
+    : options_(options),
+      layout_(*config, options),
+      sliding_(layout_.sliding_block_bytes()),
+      global_(layout_.global_block_bytes()) {}
 
-// All layers of a type have one shape; a type that the model lacks gets blocks of one byte, never
-// taken.
-int64_t BlockBytes(const ModelConfig& config, bool global, KvType type) {
-  for (int64_t layer = 0; layer < config.num_layers; ++layer) {
-    if (config.layer_is_global[static_cast<size_t>(layer)] == global)
-      return Trunk::KvShapeOf(config, layer, type).block_bytes();
-  }
-  return 1;
+int64_t KvCache::held_bytes() const {
+  return sliding_.num_in_sequences() * sliding_.block_bytes() +
+         global_.num_in_sequences() * global_.block_bytes();
 }
 
-}  // namespace
+BlockRef KvCache::Take(BlockPool* pool, absl::Time now) {
+  while (used_bytes() + pool->block_bytes() > options_.budget_bytes) {
+    if (!index_.EvictOne(now)) return {};
+  }
+  return BlockRef(pool, pool->Take(), BlockUse::kSequence);
+}
 
-// A step writes up to prefill_chunk positions p … and then attends from p back to p - window + 1:
-// that many blocks are in use at once, one more where neither end falls on a border.
-KvCache::KvCache(const ModelConfig* config, Options options)
-    : config_(config),
-      options_(options),
-      ring_blocks_((config->sliding_window + options.prefill_chunk - 2) / kKvBlockTokens + 2),
-      sliding_(BlockBytes(*config, false, options.type)),
-      global_(BlockBytes(*config, true, options.type)) {}
+std::unique_ptr<KvCache::Sequence> KvCache::StartAlone() {
+  return std::unique_ptr<Sequence>(new Sequence(this));
+}
 
-int64_t KvCache::BytesFor(int64_t num_tokens) const {
-  int64_t bytes = 0;
-  for (int64_t layer = 0; layer < config_->num_layers; ++layer) {
-    const int64_t blocks = BlocksFor(num_tokens);
-    bytes += IsGlobal(layer) ? blocks * global_.block_bytes()
-                             : std::min(blocks, ring_blocks_) * sliding_.block_bytes();
+std::unique_ptr<KvCache::Sequence> KvCache::Start(const std::string& salt,
+                                                  std::span<const int32_t> tokens) {
+  std::unique_ptr<Sequence> sequence = StartAlone();
+  if (!options_.prefix_cache) return sequence;
+  const PrefixIndex::Match match = index_.Find(salt, tokens.first(tokens.size() - 1));
+  sequence->num_matched_ = match.deepest->num_tokens();
+  PrefixIndex::Node* const node = match.resume != nullptr ? match.resume : index_.Root(salt);
+  index_.Enter(node);
+  sequence->node_ = node;
+  if (match.resume != nullptr) sequence->Resume(match.resume);
+  // Here contexts part, and the next one should not have to go back further.
+  if (match.deepest != node) sequence->WantCheckpoint(match.deepest->num_tokens(), true);
+  return sequence;
+}
+
+int64_t KvCache::BytesToStart(const std::string& salt, std::span<const int32_t> tokens) {
+  int64_t bytes = layout_.BytesFor(static_cast<int64_t>(tokens.size()) + 1);
+  if (!options_.prefix_cache) return bytes;
+  const PrefixIndex::Match match = index_.Find(salt, tokens.first(tokens.size() - 1));
+  if (match.resume == nullptr) return bytes;
+  for (const PrefixIndex::Node* node = match.resume; node->parent() != nullptr;
+       node = node->parent()) {
+    if (node->block().in_sequence()) bytes -= global_.block_bytes();
+  }
+  for (const BlockRef& block : match.resume->checkpoint()->blocks) {
+    if (block.in_sequence()) bytes -= sliding_.block_bytes();
   }
   return bytes;
 }
 
-std::unique_ptr<KvCache::Sequence> KvCache::Reserve(int64_t max_tokens) {
-  const int64_t bytes = BytesFor(max_tokens);
-  if (reserved_bytes_ + bytes > options_.budget_bytes) return nullptr;
-  reserved_bytes_ += bytes;
-  return std::unique_ptr<Sequence>(new Sequence(this, max_tokens, bytes));
-}
-
-KvCache::Sequence::Sequence(KvCache* cache, int64_t max_tokens, int64_t reserved_bytes)
-    : cache_(cache),
-      max_tokens_(max_tokens),
-      reserved_bytes_(reserved_bytes),
-      blocks_(static_cast<size_t>(cache->config_->num_layers)) {}
-
-void KvCache::Sequence::Grow(int64_t num_tokens) {
-  CHECK_LE(num_tokens, max_tokens_);
-  for (; num_blocks_ < BlocksFor(num_tokens); ++num_blocks_) {
-    for (int64_t layer = 0; layer < cache_->config_->num_layers; ++layer) {
-      std::vector<std::byte*>& blocks = blocks_[static_cast<size_t>(layer)];
-      const bool reuse = !cache_->IsGlobal(layer) && num_blocks_ >= cache_->ring_blocks_;
-      blocks.push_back(reuse ? blocks[static_cast<size_t>(num_blocks_ - cache_->ring_blocks_)]
-                             : cache_->PoolOf(layer).Take());
-    }
-  }
-}
+KvCache::Sequence::Sequence(KvCache* cache)
+    : cache_(cache), tables_(static_cast<size_t>(cache->layout_.num_layers())) {}
 
 KvCache::Sequence::~Sequence() {
-  for (int64_t layer = 0; layer < cache_->config_->num_layers; ++layer) {
-    const std::vector<std::byte*>& blocks = blocks_[static_cast<size_t>(layer)];
-    const auto held = static_cast<int64_t>(blocks.size());
-    const int64_t own = cache_->IsGlobal(layer) ? held : std::min(held, cache_->ring_blocks_);
-    for (int64_t i = 0; i < own; ++i) cache_->PoolOf(layer).Return(blocks[static_cast<size_t>(i)]);
+  if (node_ != nullptr) cache_->index_.Leave(node_, absl::InfinitePast(), ResumeHint::kNone);
+}
+
+void KvCache::Sequence::PointTables(int64_t block) {
+  const KvLayout& layout = cache_->layout_;
+  for (int64_t layer = 0; layer < layout.num_layers(); ++layer) {
+    std::byte* data = nullptr;
+    if (layout.is_global(layer)) {
+      data = global_[static_cast<size_t>(block)].data();
+    } else if (block >= first_sliding_) {
+      data = sliding_[static_cast<size_t>(block - first_sliding_)].data();
+    }
+    std::vector<std::byte*>& table = tables_[static_cast<size_t>(layer)];
+    if (static_cast<int64_t>(table.size()) <= block) table.resize(static_cast<size_t>(block) + 1);
+    table[static_cast<size_t>(block)] = data == nullptr ? nullptr : data + layout.offset(layer);
   }
-  cache_->reserved_bytes_ -= reserved_bytes_;
+}
+
+void KvCache::Sequence::Resume(const PrefixIndex::Node* node) {
+  num_tokens_ = num_resumed_ = node->num_tokens();
+  for (const PrefixIndex::Node* at = node; at->parent() != nullptr; at = at->parent())
+    global_.push_back(at->block().For(BlockUse::kSequence));
+  std::reverse(global_.begin(), global_.end());
+  first_sliding_ = node->checkpoint()->first_block;
+  for (const BlockRef& block : node->checkpoint()->blocks)
+    sliding_.push_back(block.For(BlockUse::kSequence));
+  for (int64_t block = 0; block < num_tokens_ / kKvBlockTokens; ++block) PointTables(block);
+}
+
+bool KvCache::Sequence::Grow(int64_t end, absl::Time now) {
+  CHECK_LE(end - num_tokens_, std::max<int64_t>(cache_->options_.prefill_chunk, 1));
+  std::vector<std::pair<BlockRef, BlockRef>> taken;
+  while (static_cast<int64_t>(global_.size() + taken.size()) < KvBlocksFor(end)) {
+    BlockRef sliding = cache_->Take(&cache_->sliding_, now);
+    if (sliding == BlockRef()) return false;
+    BlockRef global = cache_->Take(&cache_->global_, now);
+    if (global == BlockRef()) return false;
+    taken.emplace_back(std::move(sliding), std::move(global));
+  }
+  for (auto& [sliding, global] : taken) {
+    sliding_.push_back(std::move(sliding));
+    global_.push_back(std::move(global));
+    PointTables(static_cast<int64_t>(global_.size()) - 1);
+  }
+  return true;
+}
+
+void KvCache::Sequence::Commit(std::span<const int32_t> tokens, int64_t end) {
+  const int64_t interval = KvCache::kCheckpointInterval;
+  if (end / interval > num_tokens_ / interval) WantCheckpoint(end / interval * interval, false);
+  num_tokens_ = end;
+  if (node_ != nullptr) {
+    CHECK_LE(end, static_cast<int64_t>(tokens.size()));
+    IndexFullBlocks(tokens);
+  }
+  // What no later position sees, a position at the last block border included.
+  const int64_t first = cache_->layout_.FirstVisibleBlock(end);
+  if (first <= first_sliding_) return;
+  sliding_.erase(sliding_.begin(), sliding_.begin() + (first - first_sliding_));
+  first_sliding_ = first;
+}
+
+void KvCache::Sequence::IndexFullBlocks(std::span<const int32_t> tokens) {
+  while (node_->num_tokens() + kKvBlockTokens <= num_tokens_) {
+    const int64_t block = node_->num_tokens() / kKvBlockTokens;
+    BlockRef& own = global_[static_cast<size_t>(block)];
+    PrefixIndex::Node* const next = cache_->index_.Insert(
+        node_, tokens.subspan(static_cast<size_t>(node_->num_tokens()), kKvBlockTokens), own);
+    if (next == nullptr) {
+      cache_->index_.Leave(node_, absl::InfinitePast(), ResumeHint::kNone);
+      node_ = nullptr;
+      return;
+    }
+    cache_->index_.Advance(node_, next);
+    node_ = next;
+    // Somebody has computed the same already: one copy is enough, the bits are equal.
+    if (!(next->block() == own)) {
+      own = next->block().For(BlockUse::kSequence);
+      PointTables(block);
+    }
+    MakeCheckpoints();
+  }
+}
+
+void KvCache::Sequence::WantCheckpoint(int64_t num_tokens, bool is_branch) {
+  const int64_t border = num_tokens / kKvBlockTokens * kKvBlockTokens;
+  if (border <= num_tokens_ || node_ == nullptr) return;
+  wanted_.push_back({border, is_branch});
+}
+
+// Of the wanted ones, those at the block that was just completed.
+void KvCache::Sequence::MakeCheckpoints() {
+  std::erase_if(wanted_, [&](const WantedCheckpoint& wanted) {
+    if (wanted.num_tokens != node_->num_tokens()) return wanted.num_tokens < node_->num_tokens();
+    MakeCheckpoint(node_, wanted.is_branch);
+    return true;
+  });
+}
+
+void KvCache::Sequence::MakeCheckpoint(PrefixIndex::Node* node, bool is_branch) {
+  const int64_t end = node->num_tokens() / kKvBlockTokens,
+                first = cache_->layout_.FirstVisibleBlock(node->num_tokens());
+  CHECK_GE(first, first_sliding_);
+  WindowCheckpoint checkpoint{.first_block = first, .is_branch = is_branch};
+  for (int64_t block = first; block < end; ++block) {
+    checkpoint.blocks.push_back(
+        sliding_[static_cast<size_t>(block - first_sliding_)].For(BlockUse::kIndex));
+  }
+  cache_->index_.SetCheckpoint(node, std::move(checkpoint));
+}
+
+void KvCache::Sequence::Finish(absl::Time now, ResumeHint hint) {
+  if (node_ == nullptr) return;
+  if (node_->parent() != nullptr) MakeCheckpoint(node_, false);
+  cache_->index_.Leave(std::exchange(node_, nullptr), now, hint);
+}
+
+int64_t KvCache::Sequence::held_bytes() const {
+  return static_cast<int64_t>(sliding_.size()) * cache_->sliding_.block_bytes() +
+         static_cast<int64_t>(global_.size()) * cache_->global_.block_bytes();
 }
 
 }  // namespace coterie

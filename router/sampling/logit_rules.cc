@@ -63,7 +63,7 @@ void LogitRules::Append(int32_t token) {
   ++num_generated_;
 }
 
-void LogitRules::Apply(std::span<float> logits) const {
+void LogitRules::Apply(std::span<float> logits, bool hold_stops) const {
   for (const auto& [token, seen] : seen_) {
     float& logit = logits[static_cast<size_t>(token)];
     if (params_.repetition_penalty != 1)
@@ -73,7 +73,7 @@ void LogitRules::Apply(std::span<float> logits) const {
           params_.presence_penalty + params_.frequency_penalty * static_cast<float>(seen.in_answer);
   }
   for (const auto& [token, value] : params_.bias) logits[static_cast<size_t>(token)] += value;
-  if (num_generated_ < params_.min_tokens) {
+  if (hold_stops && num_generated_ < params_.min_tokens) {
     // Finite, since an infinite logit means a broken model to the sampler.
     for (const int32_t stop : stop_ids_)
       logits[static_cast<size_t>(stop)] = std::numeric_limits<float>::lowest();

@@ -41,8 +41,9 @@ class LogitRules {
 
   // A token of the answer.
   void Append(int32_t token);
-  // Changes `logits` in place.
-  void Apply(std::span<float> logits) const;
+  // Changes `logits` in place. Without hold_stops, min_tokens is left to others: a grammar that is
+  // complete lets nothing but a stop token come.
+  void Apply(std::span<float> logits, bool hold_stops = true) const;
 
   bool empty() const { return params_.empty(); }
 

@@ -246,7 +246,7 @@ TEST_F(GenerateTest, CancellingStopsTheEngineLongBeforeTheEnd) {
   while (cluster.router().engine().num_running() > 0 && std::chrono::steady_clock::now() < deadline)
     std::this_thread::yield();
   EXPECT_EQ(cluster.router().engine().num_running(), 0);
-  EXPECT_EQ(cluster.router().metrics().kv_reserved_bytes.Value(), 0);
+  EXPECT_EQ(cluster.router().metrics().kv_held_bytes.Value(), 0);
   // How many steps the news is under way is up to the machine. To the end there are thousands.
   EXPECT_LT(cluster.router().metrics().generated_tokens.Value(), kMaxTokens / 2);
 }

@@ -23,20 +23,20 @@ LocalForward::LocalForward(Options options) {
 
 std::vector<float> LocalForward::RunChunk(KvCache::Sequence& kv, std::span<const int32_t> tokens,
                                           int64_t begin, int64_t end) {
-  kv.Grow(end);
+  CHECK(kv.Grow(end, absl::Now())) << "more tokens than the cache has room for";
   std::vector<StepRow> rows;
   for (int64_t position = begin; position < end; ++position)
     rows.push_back({tokens[static_cast<size_t>(position)], position, &kv, true});
   const absl::StatusOr<Tensor> logits = stack_->step().Run(rows, [] { return false; });
   CHECK(logits.ok()) << logits.status().ToString();
+  kv.Commit({}, end);
   return std::vector<float>(logits->data(),
                             logits->data() + logits->num_rows() * logits->row_size());
 }
 
 std::vector<float> LocalForward::Logits(std::span<const int32_t> tokens, int64_t chunk) {
   const auto count = static_cast<int64_t>(tokens.size());
-  const std::unique_ptr<KvCache::Sequence> kv = stack_->cache().Reserve(count);
-  CHECK(kv != nullptr);
+  const std::unique_ptr<KvCache::Sequence> kv = stack_->cache().StartAlone();
   std::vector<float> all;
   for (int64_t begin = 0; begin < count; begin += chunk) {
     const std::vector<float> logits = RunChunk(*kv, tokens, begin, std::min(count, begin + chunk));
@@ -47,8 +47,7 @@ std::vector<float> LocalForward::Logits(std::span<const int32_t> tokens, int64_t
 
 std::vector<int32_t> LocalForward::Greedy(std::vector<int32_t> tokens, int64_t count) {
   const auto prompt = static_cast<int64_t>(tokens.size());
-  const std::unique_ptr<KvCache::Sequence> kv = stack_->cache().Reserve(prompt + count);
-  CHECK(kv != nullptr);
+  const std::unique_ptr<KvCache::Sequence> kv = stack_->cache().StartAlone();
   for (int64_t done = 0; static_cast<int64_t>(tokens.size()) < prompt + count;) {
     const int64_t end = std::min(static_cast<int64_t>(tokens.size()), done + kChunk);
     const std::vector<float> logits = RunChunk(*kv, tokens, done, end);

@@ -1,0 +1,20 @@
+#include "router/rails/rails.h"
+
+namespace coterie {
+
+Rails::Rails(const RailsParams& params, std::span<const int32_t> prompt) {
+  if (params.stop_loops) cycle_.emplace();
+  if (!params.chat) return;
+  thinking_.emplace(params.chat->channel_begin, params.chat->channel_end, params.starts_in_channel,
+                    params.thinking_tokens_max);
+  if (params.stop_loops) loop_.emplace(*params.chat, prompt);
+}
+
+Rails::Verdict Rails::Append(int32_t token) {
+  if (thinking_) thinking_->Append(token);
+  if (loop_ && loop_->Append(token)) return Verdict::kToolLoop;
+  if (cycle_ && cycle_->Append(token) > 0) return Verdict::kRepetition;
+  return Verdict::kGoOn;
+}
+
+}  // namespace coterie

@@ -1,0 +1,174 @@
+#include "router/scheduler/scheduler.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "kernels/check.h"
+
+namespace coterie {
+namespace {
+
+constexpr int kRankOfLate = std::numeric_limits<int>::max();
+
+}  // namespace
+
+Scheduler::Scheduler(Options options, KvCache* cache)
+    : options_(std::move(options)),
+      cache_(cache),
+      waiting_({.weights = options_.tenant_weights, .promote_after = options_.promote_after}) {}
+
+bool Scheduler::Senior(const Sequence& a, const Sequence& b) {
+  return a.rank != b.rank ? a.rank > b.rank : a.number < b.number;
+}
+
+void Scheduler::InsertBySeniority(std::vector<SequencePtr>* list, SequencePtr sequence) {
+  const auto at = std::find_if(list->begin(), list->end(),
+                               [&](const SequencePtr& other) { return Senior(*sequence, *other); });
+  list->insert(at, std::move(sequence));
+}
+
+int64_t Scheduler::num_waiting() const {
+  return static_cast<int64_t>(waiting_.size() + yielded_.size()) + num_siblings_;
+}
+
+void Scheduler::Add(SequencePtr sequence) {
+  num_siblings_ += static_cast<int64_t>(sequence->siblings.size());
+  const QueueTicket ticket = {.tenant = sequence->request.tenant,
+                              .priority = sequence->request.priority,
+                              .arrived = sequence->arrived};
+  waiting_.Push(std::move(sequence), ticket);
+}
+
+void Scheduler::ReleaseSiblings(Sequence* sequence) {
+  num_siblings_ -= static_cast<int64_t>(sequence->siblings.size());
+  for (SequencePtr& sibling : std::exchange(sequence->siblings, {})) Add(std::move(sibling));
+}
+
+// Besides its own, a block of each kind for those that run, so that it does not push them out with
+// their next tokens.
+bool Scheduler::FitsNow(const Sequence& sequence) {
+  const KvLayout& layout = cache_->layout();
+  const int64_t spare =
+      num_running() * (layout.sliding_block_bytes() + layout.global_block_bytes());
+  return cache_->BytesToStart(sequence.request.tenant, sequence.tokens) + spare <=
+         cache_->available_bytes();
+}
+
+Sequence* Scheduler::NextToAdmit(absl::Time now, bool* has_yielded) {
+  SequencePtr* const next = waiting_.Next(now);
+  *has_yielded = !yielded_.empty() && (next == nullptr || yielded_.front()->rank >= (*next)->rank ||
+                                       IsLate(*yielded_.front(), now));
+  if (*has_yielded) return yielded_.front().get();
+  return next == nullptr ? nullptr : next->get();
+}
+
+// True when there is room now. Lower priorities give theirs up.
+bool Scheduler::MakePlaceFor(const Sequence& sequence, absl::Time now) {
+  for (;;) {
+    if (running_.empty()) return true;
+    if (num_running() < options_.max_sequences && FitsNow(sequence)) return true;
+    if (running_.back()->rank >= sequence.rank) return false;
+    Yield(now);
+  }
+}
+
+void Scheduler::Admit(absl::Time now) {
+  bool has_yielded = false;
+  while (const Sequence* next = NextToAdmit(now, &has_yielded)) {
+    if (!MakePlaceFor(*next, now)) return;
+    // To make place may have changed who is first.
+    const Sequence* const first = NextToAdmit(now, &has_yielded);
+    if (first != next) continue;
+    if (!has_yielded) {
+      Start(waiting_.Take(now), now);
+      continue;
+    }
+    SequencePtr sequence = std::move(yielded_.front());
+    yielded_.erase(yielded_.begin());
+    Start(std::move(sequence), now);
+  }
+}
+
+void Scheduler::Start(SequencePtr sequence, absl::Time now) {
+  sequence->kv = cache_->Start(sequence->request.tenant, sequence->tokens);
+  // The same prompt again, and one that goes on from it.
+  sequence->kv->ExpectResumeAt(sequence->num_prompt() - 1);
+  sequence->kv->ExpectResumeAt(sequence->request.stable_tokens);
+  if (sequence->started == absl::InfinitePast()) {
+    sequence->started = now;
+    sequence->num_cached = std::min(sequence->kv->num_resumed(), sequence->num_prompt());
+  }
+  if (IsLate(*sequence, now)) sequence->rank = kRankOfLate;
+  InsertBySeniority(&running_, std::move(sequence));
+}
+
+// The most junior gives its place and its blocks up.
+void Scheduler::Yield(absl::Time now) {
+  SequencePtr sequence = std::move(running_.back());
+  running_.pop_back();
+  sequence->kv->Finish(now, ResumeHint::kSoon);
+  sequence->kv.reset();
+  ++num_yields_;
+  InsertBySeniority(&yielded_, std::move(sequence));
+}
+
+// False when `sequence` itself was the one to yield.
+bool Scheduler::GrowOrYield(Sequence* sequence, int64_t end, absl::Time now) {
+  while (!sequence->kv->Grow(end, now)) {
+    CHECK_GT(num_running(), 1) << "a sequence alone does not fit; Submit should have refused it";
+    const bool is_last = running_.back().get() == sequence;
+    Yield(now);
+    if (is_last) return false;
+  }
+  return true;
+}
+
+const std::vector<Scheduler::Part>& Scheduler::Plan(absl::Time now) {
+  parts_.clear();
+  int64_t prefill_left = options_.prefill_chunk;
+  // Only those behind yield, so what is planned stays planned.
+  for (size_t i = 0; i < running_.size(); ++i) {
+    Sequence* const sequence = running_[i].get();
+    const int64_t pending = sequence->num_pending(), begin = sequence->kv->num_tokens();
+    const int64_t rows = pending == 1 ? 1 : std::min(pending, prefill_left);
+    if (rows == 0) continue;
+    if (!GrowOrYield(sequence, begin + rows, now)) break;
+    if (pending > 1) prefill_left -= rows;
+    parts_.push_back({sequence, begin, begin + rows});
+  }
+  return parts_;
+}
+
+void Scheduler::Computed(const Part& part) {
+  part.sequence->kv->Commit(part.sequence->tokens, part.end);
+  waiting_.Charge(part.sequence->request.tenant, part.end - part.begin);
+}
+
+void Scheduler::RemoveIf(absl::FunctionRef<bool(Sequence&)> leaves, absl::Time now) {
+  std::vector<SequencePtr> orphans;
+  const auto adopt = [&](Sequence& sequence) {
+    num_siblings_ -= static_cast<int64_t>(sequence.siblings.size());
+    for (SequencePtr& sibling : std::exchange(sequence.siblings, {}))
+      orphans.push_back(std::move(sibling));
+  };
+  for (std::vector<SequencePtr>* list : {&running_, &yielded_}) {
+    std::erase_if(*list, [&](SequencePtr& sequence) {
+      if (!leaves(*sequence)) return false;
+      if (sequence->kv != nullptr) sequence->kv->Finish(now, sequence->request.resume_hint);
+      adopt(*sequence);
+      waiting_.Leave(sequence->request.tenant);
+      return true;
+    });
+  }
+  waiting_.RemoveIf([&](SequencePtr& sequence) {
+    if (!leaves(*sequence)) return false;
+    adopt(*sequence);
+    return true;
+  });
+  for (SequencePtr& orphan : orphans) {
+    if (!leaves(*orphan)) Add(std::move(orphan));
+  }
+}
+
+}  // namespace coterie
