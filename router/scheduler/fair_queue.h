@@ -1,11 +1,13 @@
 // FairQueue: who is served next when more want to run than can. Pure bookkeeping: no clock of its
 // own, no threads.
 //
-// Order: what has waited longer than `promote_after` goes first, oldest first, so that nobody waits
-// forever. Then the highest priority. Among equals the tenant that has been served the fewest
-// tokens for its weight (the virtual token counter of Sheng et al., "Fairness in Serving Large
-// Language Models", 2024), and of one tenant the item that came first. A tenant that comes back
-// after a pause is lifted to the least served of those who stayed: a pause earns no credit.
+// Order: what has waited longer than `promote_after` counts as of the highest priority, so that
+// nobody waits forever. Then the highest priority. Among equals the tenant that has been served the
+// fewest tokens for its weight (the virtual token counter of Sheng et al., "Fairness in Serving
+// Large Language Models", 2024), and of one tenant the item that came first. A tenant that comes
+// back after a pause is lifted to the least served of those who stayed: a pause earns no credit.
+//
+// Time and memory do not depend on how many wait, only on tenants and priorities.
 //
 // Requires: one owner thread. Guarantees: an item that was pushed leaves by Take or RemoveIf, never
 // otherwise.
@@ -19,6 +21,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <limits>
 #include <map>
 #include <string>
@@ -50,23 +53,23 @@ class FairQueue {
     Tenant& tenant = TenantOf(ticket.tenant);
     if (tenant.waiting.empty() && tenant.num_running == 0)
       tenant.served = std::max(tenant.served, LeastServedActive());
-    tenant.waiting.push_back({std::move(item), ticket.priority, ticket.arrived, next_number_++});
+    tenant.waiting[ticket.priority].push_back({std::move(item), ticket.arrived, next_number_++});
     ++size_;
   }
 
   // The item that Take would give; null when there is none. Valid until the next call.
   Item* Next(absl::Time now) {
     const Place place = Find(now);
-    return place.tenant == tenants_.end() ? nullptr : &place.tenant->second.waiting[place.at].item;
+    return place.lane == nullptr ? nullptr : &place.lane->front().item;
   }
   // Requires that there is one. From here on its tenant counts as active until Leave.
   Item Take(absl::Time now) {
     const Place place = Find(now);
-    CHECK(place.tenant != tenants_.end()) << "nothing waits";
-    Tenant& tenant = place.tenant->second;
-    Item item = std::move(tenant.waiting[place.at].item);
-    tenant.waiting.erase(tenant.waiting.begin() + static_cast<std::ptrdiff_t>(place.at));
-    ++tenant.num_running;
+    CHECK(place.lane != nullptr) << "nothing waits";
+    Item item = std::move(place.lane->front().item);
+    place.lane->pop_front();
+    if (place.lane->empty()) place.tenant->waiting.erase(place.priority);
+    ++place.tenant->num_running;
     --size_;
     return item;
   }
@@ -87,9 +90,9 @@ class FairQueue {
   template <typename Leaves>
   void RemoveIf(Leaves leaves) {
     for (auto& [name, tenant] : tenants_) {
-      const size_t before = tenant.waiting.size();
-      std::erase_if(tenant.waiting, [&](Entry& entry) { return leaves(entry.item); });
-      size_ -= before - tenant.waiting.size();
+      for (auto& [priority, lane] : tenant.waiting)
+        size_ -= std::erase_if(lane, [&](Entry& entry) { return leaves(entry.item); });
+      std::erase_if(tenant.waiting, [](const auto& lane) { return lane.second.empty(); });
     }
     Forget();
   }
@@ -101,19 +104,21 @@ class FairQueue {
  private:
   struct Entry {
     Item item;
-    int priority;
     absl::Time arrived;
     uint64_t number;  // order of arrival
   };
+  using Lane = std::deque<Entry>;  // one priority of one tenant, in order of arrival
   struct Tenant {
     double served = 0;  // tokens over weight
     int64_t num_running = 0;
-    std::deque<Entry> waiting;
+    std::map<int, Lane, std::greater<>> waiting;  // by priority, the highest first; none is empty
   };
-  using Tenants = std::map<std::string, Tenant>;
+  // A lane whose front is next.
   struct Place {
-    typename Tenants::iterator tenant;
-    size_t at = 0;
+    Tenant* tenant = nullptr;
+    Lane* lane = nullptr;
+    int priority = 0;
+    bool late = false;
   };
 
   Tenant& TenantOf(const std::string& name) { return tenants_[name]; }
@@ -132,26 +137,23 @@ class FairQueue {
   }
 
   Place Find(absl::Time now) {
-    Place best{tenants_.end()};
-    for (auto tenant = tenants_.begin(); tenant != tenants_.end(); ++tenant) {
-      for (size_t at = 0; at < tenant->second.waiting.size(); ++at) {
-        const Place place{tenant, at};
-        if (best.tenant == tenants_.end() || GoesBefore(place, best, now)) best = place;
+    Place best;
+    for (auto& [name, tenant] : tenants_) {
+      for (auto& [priority, lane] : tenant.waiting) {
+        const bool late = now - lane.front().arrived >= options_.promote_after;
+        const Place place = {&tenant, &lane, priority, late};
+        if (best.lane == nullptr || GoesBefore(place, best)) best = place;
       }
     }
     return best;
   }
 
-  bool GoesBefore(const Place& a, const Place& b, absl::Time now) const {
-    const Entry &x = a.tenant->second.waiting[a.at], &y = b.tenant->second.waiting[b.at];
-    const bool x_late = now - x.arrived >= options_.promote_after,
-               y_late = now - y.arrived >= options_.promote_after;
-    if (x_late != y_late) return x_late;
-    if (x_late) return x.number < y.number;
-    if (x.priority != y.priority) return x.priority > y.priority;
-    if (a.tenant != b.tenant && a.tenant->second.served != b.tenant->second.served)
-      return a.tenant->second.served < b.tenant->second.served;
-    return x.number < y.number;
+  static bool GoesBefore(const Place& a, const Place& b) {
+    if (a.late != b.late) return a.late;
+    if (!a.late && a.priority != b.priority) return a.priority > b.priority;
+    if (a.tenant != b.tenant && a.tenant->served != b.tenant->served)
+      return a.tenant->served < b.tenant->served;
+    return a.lane->front().number < b.lane->front().number;
   }
 
   // A tenant that neither waits nor runs, and has been served no more than those who do, has
@@ -169,7 +171,7 @@ class FairQueue {
   }
 
   const Options options_;
-  Tenants tenants_;
+  std::map<std::string, Tenant> tenants_;
   size_t size_ = 0;
   uint64_t next_number_ = 0;
 };
