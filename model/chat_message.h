@@ -26,9 +26,8 @@ struct ChatToolCall {
 
 struct ChatMessage {
   ChatRole role = ChatRole::kUser;
-  // Null: none. Of a system or user message a string, or a list of objects that each have a string
-  // `text`; of an assistant a string; of a tool any value, but what a tool says in an object is
-  // shown to the model by key.
+  // Null: none. A string, or a list of objects that each have a string `text`; of a tool any value,
+  // but what a tool says in an object is shown to the model by key.
   ChatJson content;
   std::string reasoning;                 // of an assistant, may be empty
   std::vector<ChatToolCall> tool_calls;  // of an assistant

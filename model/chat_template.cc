@@ -1,58 +1,21 @@
 #include "model/chat_template.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "kernels/status_macros.h"
+#include "model/chat_content.h"
 #include "model/chat_tokens.h"
 #include "model/chat_value.h"
-#include "model/python_text.h"
 #include "model/tool_declaration.h"
 #include "model/utf8.h"
 
 namespace coterie {
 namespace {
-
-// What an assistant said, without the channels that a client may have left in it.
-std::string WithoutChannels(absl::string_view text) {
-  std::string kept;
-  for (absl::string_view part : absl::StrSplit(text, kChannelEnd)) {
-    absl::StrAppend(&kept, part.substr(0, part.find(kChannelBegin)));
-  }
-  return std::string(PythonStrip(kept));
-}
-
-// Appends the `text` of each part of a list, and `after_each`.
-absl::Status AppendParts(const ChatJson& parts, absl::string_view after_each,
-                         ChatSegments* segments) {
-  for (const ChatJson& part : parts) {
-    const auto text = part.is_object() ? part.find("text") : part.end();
-    if (text == part.end() || !text->is_string()) {
-      return absl::InvalidArgumentError(
-          "a part of `content` has no `text`; this server reads text only");
-    }
-    segments->Quote(text->get_ref<const std::string&>());
-    segments->Quote(after_each);
-  }
-  return absl::OkStatus();
-}
-
-// What a system or user message says.
-absl::Status AppendContent(const ChatJson& content, absl::string_view after_each_part,
-                           ChatSegments* segments) {
-  if (content.is_array()) return AppendParts(content, after_each_part, segments);
-  if (content.is_string()) {
-    segments->Quote(PythonStrip(content.get_ref<const std::string&>()));
-    return absl::OkStatus();
-  }
-  if (content.is_null()) return absl::InvalidArgumentError("`content` is missing");
-  return absl::InvalidArgumentError(
-      absl::StrCat("`content` is of type ", content.type_name(), ", expected a string or a list"));
-}
 
 // Goes through a conversation once.
 class Renderer {
@@ -61,8 +24,6 @@ class Renderer {
       : messages_(messages), options_(options) {
     for (size_t i = 0; i < messages.size(); ++i) {
       if (messages[i].role == ChatRole::kUser) last_user_ = static_cast<int64_t>(i);
-      // Of equal ids the last one counts, for results before it too: the template looks first.
-      for (const ChatToolCall& call : messages[i].tool_calls) names_[call.id] = call.name;
     }
   }
 
@@ -72,7 +33,7 @@ class Renderer {
     segments_.Format(absl::StrCat(kTurnBegin, "system\n"));
     if (options_.enable_thinking) segments_.Format(absl::StrCat(kThink, "\n"));
     if (has_message) {
-      RETURN_IF_ERROR(Annotate(AppendContent(messages_[0].content, " ", &segments_), "message 0"));
+      RETURN_IF_ERROR(Annotate(AppendSystemContent(messages_[0].content, &segments_), "message 0"));
     }
     for (size_t i = 0; i < tools.size(); ++i) {
       RETURN_IF_ERROR(
@@ -86,6 +47,7 @@ class Renderer {
     const ChatMessage& message = messages_[static_cast<size_t>(index)];
     if (message.role != ChatRole::kAssistant && !message.tool_calls.empty())
       return absl::InvalidArgumentError("only an assistant's message has `tool_calls`");
+    if (message.role != ChatRole::kTool) EndMessage();
     switch (message.role) {
       case ChatRole::kSystem:
         if (index == 0) return absl::OkStatus();
@@ -100,6 +62,14 @@ class Renderer {
     return absl::InvalidArgumentError("the role is none");
   }
 
+  // After the last message.
+  void EndMessage() {
+    if (caller_ == nullptr) return;
+    // The text of a message that calls tools stands after the results.
+    EndModelMessage(caller_text_);
+    caller_ = nullptr;
+  }
+
   // Where the model speaks next. True when that is inside an open channel.
   bool AppendGenerationPrompt() {
     if (turn_open_ && responded_) {
@@ -107,51 +77,60 @@ class Renderer {
       segments_.Format(absl::StrCat(kChannelBegin, kThoughtHeader));
       return true;
     }
-    segments_.Format(absl::StrCat(kTurnBegin, "model\n"));
+    BeginModelTurn();
     if (!options_.enable_thinking) {
       segments_.Format(absl::StrCat(kChannelBegin, kThoughtHeader, kChannelEnd));
     }
     return false;
   }
 
+  ChatPrompt Take(bool ends_in_channel) { return {segments_.Take(), ends_in_channel}; }
+
   void AppendBos() { segments_.Format(kBos); }
-  std::vector<ChatSegment> TakeSegments() { return segments_.Take(); }
 
  private:
   void EndTurn() { segments_.Format(absl::StrCat(kTurnEnd, "\n")); }
+
+  void BeginModelTurn() { segments_.Format(absl::StrCat(kTurnBegin, "model\n")); }
 
   absl::Status AppendUser(const ChatMessage& message) {
     if (turn_open_) EndTurn();
     turn_open_ = false;
     segments_.Format(absl::StrCat(kTurnBegin, "user\n"));
-    RETURN_IF_ERROR(AppendContent(message.content, "", &segments_));
+    RETURN_IF_ERROR(AppendUserContent(message.content, &segments_));
     EndTurn();
     return absl::OkStatus();
   }
 
   absl::Status AppendAssistant(const ChatMessage& message, bool is_recent) {
     const bool has_calls = !message.tool_calls.empty();
-    if (!message.content.is_string() && !message.content.is_null()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "`content` is of type ", message.content.type_name(), ", expected a string"));
-    }
+    ASSIGN_OR_RETURN(const std::string text, AssistantText(message.content));
     if (message.content.is_null() && !has_calls && message.reasoning.empty())
       return absl::InvalidArgumentError("`content` is missing");
-    if (!turn_open_) segments_.Format(absl::StrCat(kTurnBegin, "model\n"));
-    if (!message.reasoning.empty() && (is_recent || (options_.preserve_thinking && has_calls))) {
-      segments_.Format(absl::StrCat(kChannelBegin, kThoughtHeader));
-      segments_.Quote(message.reasoning);
-      segments_.Format(absl::StrCat("\n", kChannelEnd));
-    }
+    if (!turn_open_) BeginModelTurn();
+    const bool is_kept = options_.preserve_thinking && has_calls;
+    if (!message.reasoning.empty() && (is_recent || is_kept)) AppendReasoning(message.reasoning);
     for (const ChatToolCall& call : message.tool_calls) RETURN_IF_ERROR(AppendCall(call));
-    const std::string text = message.content.is_null()
-                                 ? ""
-                                 : WithoutChannels(message.content.get_ref<const std::string&>());
-    segments_.Quote(text);
-    turn_open_ = has_calls && text.empty();
-    if (!turn_open_) EndTurn();
     responded_ = false;
+    if (has_calls) {
+      caller_ = &message;
+      caller_text_ = text;
+    } else {
+      EndModelMessage(text);
+    }
     return absl::OkStatus();
+  }
+
+  void AppendReasoning(absl::string_view reasoning) {
+    segments_.Format(absl::StrCat(kChannelBegin, kThoughtHeader));
+    segments_.Quote(reasoning);
+    segments_.Format(absl::StrCat("\n", kChannelEnd));
+  }
+
+  void EndModelMessage(absl::string_view text) {
+    segments_.Quote(text);
+    turn_open_ = caller_ != nullptr && text.empty();
+    if (!turn_open_) EndTurn();
   }
 
   absl::Status AppendCall(const ChatToolCall& call) {
@@ -169,28 +148,41 @@ class Renderer {
 
   absl::Status AppendResult(const ChatMessage& message) {
     if (message.content.is_null()) return absl::InvalidArgumentError("`content` is missing");
-    if (!turn_open_) return absl::OkStatus();
-    const auto name = names_.find(message.tool_call_id);
-    if (name == names_.end()) {
-      return absl::InvalidArgumentError(absl::StrCat("`tool_call_id` is ",
-                                                     QuoteForMessage(message.tool_call_id),
-                                                     ", and no call has this id"));
-    }
+    if (caller_ == nullptr) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const absl::string_view name, NameOfTool(message.tool_call_id));
     segments_.Format(absl::StrCat(kResponseBegin, "response:"));
-    segments_.Quote(name->second);
-    const bool is_object = message.content.is_object();
-    if (!is_object) segments_.Format("{value:");
-    RETURN_IF_ERROR(AppendChatValue(message.content, &segments_));
-    segments_.Format(absl::StrCat(is_object ? "" : "}", kResponseEnd));
+    segments_.Quote(name);
+    RETURN_IF_ERROR(AppendResultContent(message.content, &segments_));
+    segments_.Format(kResponseEnd);
     responded_ = true;
     return absl::OkStatus();
+  }
+
+  // Of the call that has this id, among those the results are of. Clients that count their ids from
+  // one in each message are understood.
+  absl::StatusOr<absl::string_view> NameOfTool(absl::string_view id) const {
+    const ChatToolCall* found = nullptr;
+    for (const ChatToolCall& call : caller_->tool_calls) {
+      if (call.id != id) continue;
+      if (found != nullptr) {
+        return absl::InvalidArgumentError(absl::StrCat("`tool_call_id` is ", QuoteForMessage(id),
+                                                       ", and more than one call has this id"));
+      }
+      found = &call;
+    }
+    if (found != nullptr) return found->name;
+    return absl::InvalidArgumentError(
+        absl::StrCat("`tool_call_id` is ", QuoteForMessage(id),
+                     ", and no call of the assistant's message before has this id"));
   }
 
   const std::span<const ChatMessage> messages_;
   const ChatOptions options_;
   int64_t last_user_ = -1;
-  absl::flat_hash_map<std::string, std::string> names_;  // call id → tool
   ChatSegments segments_;
+  // The assistant's message whose results may follow, and its text; null when there is none.
+  const ChatMessage* caller_ = nullptr;
+  std::string caller_text_;
   // A model turn stays open over its calls and their results: the model goes on in it.
   bool turn_open_ = false;
   bool responded_ = false;  // a result came after the last assistant message
@@ -208,10 +200,9 @@ absl::StatusOr<ChatPrompt> RenderChat(std::span<const ChatMessage> messages,
     RETURN_IF_ERROR(
         Annotate(renderer.AppendMessage(static_cast<int64_t>(i)), absl::StrCat("message ", i)));
   }
-  ChatPrompt prompt;
-  if (options.add_generation_prompt) prompt.ends_in_channel = renderer.AppendGenerationPrompt();
-  prompt.segments = renderer.TakeSegments();
-  return prompt;
+  renderer.EndMessage();
+  const bool ends_in_channel = options.add_generation_prompt && renderer.AppendGenerationPrompt();
+  return renderer.Take(ends_in_channel);
 }
 
 }  // namespace coterie

@@ -3,8 +3,11 @@
 // The judge is the Jinja template beside the demo model's weights (tools/demo_model/checkpoint/
 // chat_template.jinja); tests/golden/chat compares byte for byte. What the template renders
 // nonsense for, or drops without a word, is refused here: an unknown role, a system message that is
-// not the first, a user's image, a result for a call that nobody made. One silence is kept, because
-// the format defines it so: results that follow no open call are dropped.
+// not the first, a user's image, a result of a call that its assistant's message does not make. One
+// silence is kept, because the format defines it so: results that do not follow calls are dropped.
+// And in two places the judge's own judge is followed, Google's template, which accepts what this
+// one does not: an assistant's text and a tool's as lists of parts, and ids that are used again in
+// a later message.
 #ifndef COTERIE_MODEL_CHAT_TEMPLATE_H_
 #define COTERIE_MODEL_CHAT_TEMPLATE_H_
 
@@ -39,9 +42,9 @@ struct ChatPrompt {
 // Tools are as OpenAI declares them (model/tool_declaration.h). InvalidArgument names the message
 // or tool at fault by its place, from 0, and says what is wrong. A pure function.
 //
-//   ASSIGN_OR_RETURN(const ChatPrompt prompt, RenderChat(messages, tools, {.enable_thinking =
-//   true})); ASSIGN_OR_RETURN(const std::vector<int32_t> ids, EncodeChat(tokenizer,
-//   prompt.segments));
+//   ASSIGN_OR_RETURN(const ChatPrompt prompt,
+//                    RenderChat(messages, tools, {.enable_thinking = true}));
+//   ASSIGN_OR_RETURN(const std::vector<int32_t> ids, EncodeChat(tokenizer, prompt.segments));
 absl::StatusOr<ChatPrompt> RenderChat(std::span<const ChatMessage> messages,
                                       std::span<const ChatJson> tools, const ChatOptions& options);
 

@@ -55,6 +55,23 @@ absl::Status AppendRequired(const ChatJson& required, ChatSegments* segments) {
   return absl::OkStatus();
 }
 
+absl::Status AppendDescription(const ChatJson& schema, ChatSegments* segments) {
+  if (!PythonTruth(Field(schema, "description"))) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::string description, PythonText(Field(schema, "description")));
+  segments->Format("description:");
+  AppendChatString(description, segments);
+  segments->Format(",");
+  return absl::OkStatus();
+}
+
+absl::Status AppendTypeAtEnd(const ChatJson& schema, ChatSegments* segments) {
+  ASSIGN_OR_RETURN(const std::string type, TypeText(schema));
+  segments->Format("type:");
+  AppendChatString(type, segments);
+  segments->Format("}");
+  return absl::OkStatus();
+}
+
 absl::Status AppendSchema(const ChatJson& schema, int depth, ChatSegments* segments);
 
 absl::Status AppendProperties(const ChatJson& properties, int depth, ChatSegments* segments) {
@@ -78,12 +95,7 @@ absl::Status AppendSchema(const ChatJson& schema, int depth, ChatSegments* segme
         absl::StrCat("the schema nests deeper than ", kChatDepthMax, " levels"));
   }
   segments->Format("{");
-  if (PythonTruth(Field(schema, "description"))) {
-    ASSIGN_OR_RETURN(const std::string description, PythonText(Field(schema, "description")));
-    segments->Format("description:");
-    AppendChatString(description, segments);
-    segments->Format(",");
-  }
+  RETURN_IF_ERROR(AppendDescription(schema, segments));
   ASSIGN_OR_RETURN(const std::string type, TypeText(schema));
   if (type == "STRING" && PythonTruth(Field(schema, "enum"))) {
     segments->Format("enum:");
@@ -102,10 +114,7 @@ absl::Status AppendSchema(const ChatJson& schema, int depth, ChatSegments* segme
   if (type == "OBJECT" && PythonTruth(Field(schema, "required"))) {
     RETURN_IF_ERROR(AppendRequired(Field(schema, "required"), segments));
   }
-  segments->Format("type:");
-  AppendChatString(type, segments);
-  segments->Format("}");
-  return absl::OkStatus();
+  return AppendTypeAtEnd(schema, segments);
 }
 
 // The outermost schema: an object whatever its type says, and without a description of its own.
@@ -120,11 +129,15 @@ absl::Status AppendParameters(const ChatJson& parameters, ChatSegments* segments
   if (PythonTruth(Field(parameters, "required"))) {
     RETURN_IF_ERROR(AppendRequired(Field(parameters, "required"), segments));
   }
-  ASSIGN_OR_RETURN(const std::string type, TypeText(parameters));
-  segments->Format("type:");
-  AppendChatString(type, segments);
-  segments->Format("}");
-  return absl::OkStatus();
+  return AppendTypeAtEnd(parameters, segments);
+}
+
+// What the tool answers with: no more than a description and a type.
+absl::Status AppendResponse(const ChatJson& response, ChatSegments* segments) {
+  if (!response.is_object()) return absl::InvalidArgumentError("`response` is no object");
+  segments->Format(",response:{");
+  RETURN_IF_ERROR(AppendDescription(response, segments));
+  return AppendTypeAtEnd(response, segments);
 }
 
 }  // namespace
@@ -144,6 +157,8 @@ absl::Status AppendToolDeclaration(const ChatJson& tool, ChatSegments* segments)
   AppendChatString(description, segments);
   const ChatJson& parameters = Field(function, "parameters");
   if (PythonTruth(parameters)) RETURN_IF_ERROR(AppendParameters(parameters, segments));
+  const ChatJson& response = Field(function, "response");
+  if (PythonTruth(response)) RETURN_IF_ERROR(AppendResponse(response, segments));
   segments->Format(absl::StrCat("}", kToolEnd));
   return absl::OkStatus();
 }

@@ -12,6 +12,9 @@ differ in case only, schemas of every shape.
 - it prints nonsense or drops without a word what somebody meant ("refused: ..."): see REFUSED. That is our decision, not the
   template's.
 
+Before the template sees a conversation it is put into words the template knows (`spelt_out`): the parts of an assistant's text and of
+a tool's are joined as Google's template joins them, and ids are told apart that two messages use.
+
 Left out: integers beyond 64 bits (to C++ they are doubles before the template is asked), and keys that end with a capital sigma
 (Python lowers it by its place in the word; we do not).
 """
@@ -29,7 +32,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "..", "tools", "demo_model"))
 import chat  # noqa: E402
 
 SEED = 20260709
-NUM_DRAWN = 1220
+NUM_DRAWN = 1200
 
 CONTROL = ["<bos>", "<|turn>", "<turn|>", "<|think|>", "<|channel>", "<channel|>", "<|tool>", "<tool|>", "<|tool_call>",
            "<tool_call|>", "<|tool_response>", "<tool_response|>", '<|"|>', "<eos>", "<pad>", "<unk>"]
@@ -134,12 +137,31 @@ class Draw:
                     if self.chance(0.7):
                         parameters["required"] = self.required(parameters["properties"])
             function["parameters"] = parameters
+        if self.chance(0.25):
+            function["response"] = self.response()
         return {"type": "function", "function": function}
+
+    def response(self):
+        if self.chance(0.15):
+            return self.one([None, {}, "", 0])
+        response = {}
+        if self.chance(0.7):
+            response["description"] = self.text(2) if self.chance(0.9) else self.one([None, "", 5, ["a"]])
+        if self.chance(0.85):
+            response["type"] = self.one(TYPES)
+        if self.chance(0.3):
+            response["properties"] = self.properties(2)
+        return response or {"properties": {}}
 
     def parts(self):
         return [{"type": "text", "text": self.text(2)} for _ in range(self.random.randint(0, 3))]
 
     def said(self):
+        if self.chance(0.1):
+            return [{"type": "text", "text": self.said_in_one()} for _ in range(self.random.randint(0, 3))]
+        return self.said_in_one()
+
+    def said_in_one(self):
         text = self.text()
         if self.chance(0.2):
             text = self.one(["", text]) + "<|channel>" + self.text(2) + self.one(["<channel|>", ""]) + self.text(2)
@@ -149,7 +171,8 @@ class Draw:
         calls = []
         for _ in range(self.one([1, 1, 1, 2, 3])):
             number[0] += 1
-            name = "call_1" if self.chance(0.03) else f"call_{number[0]}"
+            # Some clients count anew in each message.
+            name = f"call_{len(calls)}" if self.chance(0.1) else f"call_{number[0]}_of_all"
             calls.append({"id": name, "type": "function", "function": {"name": self.one(NAMES), "arguments": self.mapping()}})
         return calls
 
@@ -164,7 +187,7 @@ class Draw:
         if self.chance(0.35):
             content = self.mapping()
         elif self.chance(0.2):
-            content = self.one(['{"a": 1}', [{"type": "text", "text": self.text(1)}], [], 3, 2.50, True, False, [[None]]])
+            content = self.one(['{"a": 1}', [{"type": "text", "text": self.text(1)}], self.parts() or [0], [{"text": "x"}], [], 3, 2.50, True, False, [[None]]])
         return {"role": "tool", "tool_call_id": call_id, "content": content}
 
     def exchange(self, number):
@@ -172,7 +195,7 @@ class Draw:
         message = {"role": "assistant", "tool_calls": self.calls(number)}
         if self.chance(0.6):
             message["content"] = self.one([None, "", " \n", "<|channel>thought\nx<channel|>"])
-        elif self.chance(0.3):
+        elif self.chance(0.5):
             message["content"] = self.said()
         self.thought(message)
         results = [self.result(call["id"]) for call in message["tool_calls"] if self.chance(0.9)]
@@ -215,22 +238,6 @@ CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": {}
 USER = {"role": "user", "content": "Hi"}
 CALLS = {"role": "assistant", "content": None, "tool_calls": [CALL]}
 
-BY_HAND = [
-    ([USER], [], {}),
-    ([USER], [], {"thinking": True}),
-    ([{"role": "system", "content": "Be brief."}, USER], [], {}),
-    ([{"role": "system", "content": "Be brief."}, USER], [], {"thinking": True}),
-    ([USER, {"role": "assistant", "content": "Hello!"}, {"role": "user", "content": "Bye"}], [], {}),
-    ([USER, CALLS, {"role": "tool", "tool_call_id": "c", "content": "12C"}], [], {}),
-    ([USER, CALLS, {"role": "tool", "tool_call_id": "c", "content": "12C"}], [], {"thinking": True}),
-    ([USER, CALLS, {"role": "tool", "tool_call_id": "c", "content": {"ok": True, "v": [1, {"x": "y"}]}}], [], {}),
-    ([USER, {**CALLS, "content": "text too"}, {"role": "tool", "tool_call_id": "c", "content": "lost"}], [], {}),
-    ([USER, CALLS, {"role": "tool", "tool_call_id": "c", "content": "x"}, {"role": "assistant", "content": "It is."}, USER], [], {}),
-    ([USER, {"role": "assistant", "content": None, "reasoning": "cut off"}], [], {}),
-    ([USER, {"role": "assistant", "content": "<|chan<|channel>x<channel|>nel>y"}], [], {}),
-]
-
-
 def _with(message, **fields):
     return {**copy.deepcopy(message), **fields}
 
@@ -251,6 +258,61 @@ def _schema(**schema):
     return _tool(parameters={"type": "object", "properties": {"p": schema}})
 
 
+def _nested(depth):
+    """Objects in lists in objects."""
+    if depth == 0:
+        return {"type": "string", "description": "deep", "enum": ["x"]}
+    if depth % 2:
+        return {"type": "array", "items": _nested(depth - 1)}
+    return {"type": "object", "properties": {"B": _nested(depth - 1), "a": {"type": "integer"}}, "required": ["B"]}
+
+
+RESULT = {"role": "tool", "tool_call_id": "c", "content": "12C"}
+TALKS = {**CALLS, "content": "text too"}
+PARALLEL = {"role": "assistant", "content": "", "tool_calls": [CALL, {"id": "d", "type": "function", "function": {
+    "name": "g", "arguments": {"x": 1}}}]}
+
+BY_HAND = [
+    ([USER], [], {}),
+    ([USER], [], {"thinking": True}),
+    ([{"role": "system", "content": "Be brief."}, USER], [], {}),
+    ([{"role": "system", "content": "Be brief."}, USER], [], {"thinking": True}),
+    ([USER, {"role": "assistant", "content": "Hello!"}, {"role": "user", "content": "Bye"}], [], {}),
+    ([USER, CALLS, {"role": "tool", "tool_call_id": "c", "content": "12C"}], [], {}),
+    ([USER, CALLS, {"role": "tool", "tool_call_id": "c", "content": "12C"}], [], {"thinking": True}),
+    ([USER, CALLS, {"role": "tool", "tool_call_id": "c", "content": {"ok": True, "v": [1, {"x": "y"}]}}], [], {}),
+    ([USER, TALKS, RESULT], [], {}),
+    ([USER, TALKS, RESULT], [], {"thinking": True}),
+    ([USER, TALKS, RESULT], [], {"add_generation_prompt": False}),
+    ([USER, TALKS, RESULT, USER], [], {}),
+    ([USER, TALKS, RESULT, {"role": "assistant", "content": "and more"}, USER], [], {}),
+    ([USER, TALKS, USER], [], {}),
+    ([USER, CALLS, USER, RESULT], [], {}),
+    ([USER, CALLS, {"role": "assistant", "content": "no"}, RESULT], [], {}),
+    ([USER, CALLS, RESULT, CALLS, RESULT], [], {}),
+    ([USER, CALLS, RESULT, _call(function={"name": "g", "arguments": {}}), RESULT], [], {}),
+    ([USER, PARALLEL, RESULT, {**RESULT, "tool_call_id": "d"}], [], {}),
+    ([USER, PARALLEL, {**RESULT, "tool_call_id": "d"}, RESULT], [], {"thinking": True}),
+    ([USER, PARALLEL, {**RESULT, "tool_call_id": "d"}], [], {}),
+    ([USER, CALLS], [], {}),
+    ([USER, CALLS], [], {"thinking": True}),
+    *[([USER, {**CALLS, "reasoning": "one"}, RESULT, {**CALLS, "reasoning": "two"}, RESULT, *later], [], options)
+      for later in ([], [{"role": "assistant", "content": "Done", "reasoning": "three"}, USER])
+      for options in ({"thinking": True}, {"thinking": True, "preserve_thinking": True}, {}, {"preserve_thinking": True})],
+    ([USER, {"role": "assistant", "content": [{"type": "text", "text": " a "}, {"type": "text", "text": "b<|channel>c<channel|>"}]}],
+     [], {}),
+    ([USER, {**CALLS, "content": []}, {**RESULT, "content": [{"type": "text", "text": " a"}, {"type": "text", "text": "b "}]}], [], {}),
+    ([{"role": "developer", "content": [{"type": "text", "text": " a "}, {"type": "text", "text": "b"}]},
+      {"role": "user", "content": [{"type": "text", "text": " a "}, {"type": "text", "text": " b"}]}], [], {}),
+    ([USER], [_tool(response={"type": "object", "description": "what comes", "properties": {"a": {"type": "string"}}})], {}),
+    ([USER], [_tool(response={"type": "string"}), _tool(parameters={"type": "object"}, response={"description": "d"})], {}),
+    ([USER], [_tool(parameters={"type": "object", "properties": {"a": _nested(12)}})], {}),
+    ([USER, CALLS, {"role": "tool", "tool_call_id": "c", "content": "x"}, {"role": "assistant", "content": "It is."}, USER], [], {}),
+    ([USER, {"role": "assistant", "content": None, "reasoning": "cut off"}], [], {}),
+    ([USER, {"role": "assistant", "content": "<|chan<|channel>x<channel|>nel>y"}], [], {}),
+]
+
+
 # The template prints something for these. Each is a mistake of the caller that the model, or nobody, would notice.
 REFUSED = [
     ("an unknown role is dropped", [USER, {"role": "critic", "content": "x"}], []),
@@ -266,6 +328,13 @@ REFUSED = [
     ("an assistant's message with null in it", [USER, {"role": "assistant", "content": None}], []),
     ("a result without content", [USER, CALLS, {"role": "tool", "tool_call_id": "c"}], []),
     ("a result of null", [USER, CALLS, {"role": "tool", "tool_call_id": "c", "content": None}], []),
+    ("a result of a call without an id has no call", [USER, _call(id=None), _without(RESULT, "tool_call_id")], []),
+    ("an id that is no string", [USER, _call(id=5), {**RESULT, "tool_call_id": 5}], []),
+    ("a call without an id", [USER, _with(CALLS, tool_calls=[_without(CALL, "id")])], []),
+    ("an id of null", [USER, _call(id=None)], []),
+    ("a result of two calls has both names", [USER, _with(CALLS, tool_calls=[CALL, CALL]), RESULT], []),
+    ("a result of a call in an earlier message", [USER, CALLS, RESULT, _call(id="d"), RESULT], []),
+    ("a result of a call in a later message", [USER, CALLS, {**RESULT, "tool_call_id": "d"}, _call(id="d")], []),
     ("a result of a call that nobody made has no name", [USER, CALLS, {"role": "tool", "tool_call_id": "d", "content": "x"}], []),
     ("a result of no call has no name", [USER, CALLS, {"role": "tool", "content": "x"}], []),
     ("arguments as a JSON text", [USER, _call(function={"name": "f", "arguments": "{}"})], []),
@@ -279,6 +348,9 @@ REFUSED = [
     ("required as a string is split into letters", [USER], [_tool(parameters={"type": "object", "required": "abc"})]),
     ("required as an object", [USER], [_schema(type="object", required={"a": 1})]),
     ("parameters as a string are dropped", [USER], [_tool(parameters="{}")]),
+    ("a response as a string is dropped", [USER], [_tool(response="text")]),
+    ("a response as a list is dropped", [USER], [_tool(response=[1])]),
+    ("a response whose type is not in ASCII", [USER], [_tool(response={"type": "straße"})]),
     ("parameters as a list are dropped", [USER], [_tool(parameters=[1])]),
     ("a type in letters that are not ASCII", [USER], [_schema(type="straße")]),
     ("a type in a list in letters that are not ASCII", [USER], [_schema(type=["é"])]),
@@ -293,13 +365,11 @@ FAILS = [
     ([{"role": "system", "content": [{"type": "image_url"}]}, USER], []),
     ([{"role": "system", "content": ["x"]}, USER], []),
     ([{"role": "system", "content": 5}, USER], []),
-    ([USER, {"role": "assistant", "content": [{"type": "text", "text": "x"}]}], []),
     ([USER, {"role": "assistant", "content": 5}], []),
+    ([USER, {"role": "assistant", "content": [{"type": "image_url"}]}], []),
+    ([USER, {"role": "assistant", "content": [{"type": "text", "text": None}]}], []),
     ([USER, {"role": "assistant", "content": "x", "reasoning": 5}], []),
     ([USER, {"role": "assistant", "content": "x", "tool_calls": 5}], []),
-    ([USER, _with(CALLS, tool_calls=[_without(CALL, "id")])], []),
-    ([USER, _call(id=None)], []),
-    ([USER, _call(id=5)], []),
     ([USER, _with(CALLS, tool_calls=[_without(CALL, "function")])], []),
     ([USER], [{"type": "function"}]),
     ([USER], [_tool(parameters={"type": "object", "properties": [1]})]),
@@ -309,9 +379,43 @@ FAILS = [
 ]
 
 
+def _is_text_part(part):
+    return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
+
+
+def _without_channels(text):
+    return "".join(part.split("<|channel>")[0] for part in text.split("<channel|>")).strip()
+
+
+def spelt_out(messages):
+    """`messages` as this template must be given them."""
+    messages, caller = [copy.deepcopy(message) for message in messages], None
+    for i, message in enumerate(messages):
+        parts = message.get("content")
+        is_parts = isinstance(parts, list) and all(_is_text_part(part) for part in parts)
+        if message["role"] == "assistant":
+            caller = i
+            for call in message.get("tool_calls") or []:
+                call["id"] = f"{i}/{call['id']}"
+            if is_parts:
+                message["content"] = "".join(_without_channels(part["text"]) for part in parts)
+        elif message["role"] == "tool":
+            message["tool_call_id"] = f"{caller}/{message['tool_call_id']}"
+            if is_parts and parts:
+                message["content"] = "".join(part["text"] for part in parts)
+        else:
+            caller = None
+    return messages
+
+
 def render(case):
+    """As the template gives it."""
     return chat._template().render(messages=case["messages"], tools=case["tools"], enable_thinking=case["thinking"],
                                    preserve_thinking=case["preserve_thinking"], add_generation_prompt=case["add_generation_prompt"])
+
+
+def meant(case):
+    return render({**case, "messages": spelt_out(case["messages"])})
 
 
 def named(messages, tools, options=()):
@@ -322,7 +426,7 @@ def named(messages, tools, options=()):
 def cases():
     for messages, tools, options in BY_HAND:
         case = named(messages, tools, options)
-        yield {**case, "text": render(case)}
+        yield {**case, "text": meant(case)}
     for why, messages, tools in REFUSED:
         case = named(messages, tools)
         render(case)  # does not fail
@@ -337,7 +441,7 @@ def cases():
             raise AssertionError(f"the template does not fail: {case}")
     for i in range(NUM_DRAWN):
         case = Draw(f"{SEED}/{i}").conversation()
-        yield {**case, "text": render(case)}
+        yield {**case, "text": meant(case)}
 
 
 def main():

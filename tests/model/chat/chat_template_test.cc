@@ -44,7 +44,9 @@ TEST(ChatTemplateTest, TheMessageAtFaultIsNamed) {
        "`content` is of type number, expected a string or a list"},
       {R"({"role":"user","content":[{"type":"image_url"}]})", "reads text only"},
       {R"({"role":"assistant"})", "`content` is missing"},
-      {R"({"role":"assistant","content":[]})", "`content` is of type array, expected a string"},
+      {R"({"role":"assistant","content":7})",
+       "`content` is of type number, expected a string or a list"},
+      {R"({"role":"assistant","content":[{"type":"image_url"}]})", "reads text only"},
       {R"({"role":"assistant","reasoning":{}})", "`reasoning` is of type object"},
       {R"({"role":"assistant","tool_calls":[{"id":"a","function":{"name":"f","arguments":"{}"}}]})",
        "tool call 0: `arguments` is of type string, expected an object (a JSON text"},
@@ -68,9 +70,23 @@ TEST(ChatTemplateTest, AResultOfNoCallIsRefusedOnlyWhereItWouldBeShown) {
   const std::string call =
       R"({"role":"assistant","tool_calls":[{"id":"a","function":{"name":"f","arguments":{}}}]})";
   EXPECT_TRUE(Render(absl::StrCat("[", kUser, ",", result, "]")).ok());
+  EXPECT_TRUE(Render(absl::StrCat("[", kUser, ",", call, ",", kUser, ",", result, "]")).ok());
   const auto prompt = Render(absl::StrCat("[", kUser, ",", call, ",", result, "]"));
+  EXPECT_THAT(
+      std::string(prompt.status().message()),
+      HasSubstr("message 2: `tool_call_id` is \"b\", and no call of the assistant's message "
+                "before has this id"));
+}
+
+TEST(ChatTemplateTest, TwoCallsOfOneMessageThatShareAnIdHaveNoResults) {
+  const std::string call = R"({"id":"a","function":{"name":"f","arguments":{}}})";
+  const std::string calls =
+      absl::StrCat(R"({"role":"assistant","tool_calls":[)", call, ",", call, "]}");
+  EXPECT_TRUE(Render(absl::StrCat("[", kUser, ",", calls, "]")).ok());
+  const auto prompt = Render(absl::StrCat("[", kUser, ",", calls,
+                                          R"(,{"role":"tool","tool_call_id":"a","content":"x"}])"));
   EXPECT_THAT(std::string(prompt.status().message()),
-              HasSubstr("message 2: `tool_call_id` is \"b\", and no call has this id"));
+              HasSubstr("message 2: `tool_call_id` is \"a\", and more than one call has this id"));
 }
 
 TEST(ChatTemplateTest, TheToolAtFaultIsNamed) {
@@ -81,6 +97,7 @@ TEST(ChatTemplateTest, TheToolAtFaultIsNamed) {
       {"3", "`function` has no name"},
       {R"({"function":{"name":5}})", "`function` has no name"},
       {R"({"function":{"name":"f","parameters":[1]}})", "`parameters` is no object"},
+      {R"({"function":{"name":"f","response":"x"}})", "`response` is no object"},
       {R"({"function":{"name":"f","parameters":{"properties":{"a":{"type":"object",)"
        R"("required":true}}}}})",
        "property \"a\": `required` is of type boolean, expected a list of names"},
@@ -127,7 +144,8 @@ TEST(ChatTemplateTest, WhatPeopleWroteIsNotTrusted) {
       R"({"role":"tool","tool_call_id":"*","content":{"*":"*"}},)"
       R"({"role":"tool","tool_call_id":"*","content":"*"}])",
       R"([{"function":{"name":"*","description":"*","parameters":{"required":["*"],)"
-      R"("properties":{"*":{"type":"string","description":"*","enum":["*"]}}}}}])");
+      R"("properties":{"*":{"type":"string","description":"*","enum":["*"]}}},)"
+      R"("response":{"type":"*","description":"*"}}}])");
   ASSERT_TRUE(prompt.ok()) << prompt.status();
   int num_stars = 0;
   for (const ChatSegment& segment : prompt->segments) {
@@ -139,7 +157,7 @@ TEST(ChatTemplateTest, WhatPeopleWroteIsNotTrusted) {
   }
   // One for each above, save the ids, which are not shown; the tool's name stands with both
   // results.
-  EXPECT_EQ(num_stars, 18);
+  EXPECT_EQ(num_stars, 20);
 }
 
 TEST(ChatJsonTest, StrangersAreBounded) {

@@ -1,5 +1,5 @@
 // Goal: conversations become the text that the Jinja template gives, byte for byte, and what has no
-// text is refused. Method: some 1,280 conversations rendered by Jinja
+// text is refused. Method: some 1,290 conversations rendered by Jinja
 // (tests/golden/make_chat_goldens.py).
 #include <string>
 
