@@ -13,10 +13,13 @@ namespace {
 // format itself says there ("user", "declaration:") spells no control token.
 class Encoder {
  public:
-  Encoder(const Tokenizer& tokenizer, const ChatTokens& tokens)
-      : tokenizer_(tokenizer), tokens_(tokens) {}
+  Encoder(const Tokenizer& tokenizer, const ChatTokens& tokens, size_t stable_bytes)
+      : tokenizer_(tokenizer), tokens_(tokens), stable_bytes_(stable_bytes) {}
 
-  void AddUntrusted(absl::string_view text) { absl::StrAppend(&stretch_, text); }
+  void AddUntrusted(absl::string_view text) {
+    absl::StrAppend(&stretch_, text);
+    num_bytes_ += text.size();
+  }
 
   absl::Status AddTrusted(absl::string_view text) {
     while (!text.empty()) {
@@ -25,10 +28,14 @@ class Encoder {
         RETURN_IF_ERROR(EndStretch());
         ids_.push_back(match.token);
         text.remove_prefix(match.spelling.size());
+        num_bytes_ += match.spelling.size();
+        // Text is merged up to here, whatever follows.
+        if (num_bytes_ <= stable_bytes_) num_stable_ = ids_.size();
       } else {
         const size_t length = std::min(text.find('<', 1), text.size());
         absl::StrAppend(&stretch_, text.substr(0, length));
         text.remove_prefix(length);
+        num_bytes_ += length;
       }
     }
     return absl::OkStatus();
@@ -42,19 +49,23 @@ class Encoder {
     return absl::OkStatus();
   }
 
-  std::vector<int32_t> Take() { return std::move(ids_); }
+  EncodedChat Take() { return {std::move(ids_), num_stable_}; }
 
  private:
   const Tokenizer& tokenizer_;
   const ChatTokens& tokens_;
+  const size_t stable_bytes_;
   std::string stretch_;
   std::vector<int32_t> ids_;
+  size_t num_bytes_ = 0;  // of the text that was added
+  size_t num_stable_ = 0;
 };
 
 }  // namespace
 
 void ChatSegments::Append(absl::string_view text, bool trusted) {
   if (text.empty()) return;
+  num_bytes_ += text.size();
   if (segments_.empty() || segments_.back().trusted != trusted) segments_.push_back({"", trusted});
   absl::StrAppend(&segments_.back().text, text);
 }
@@ -65,10 +76,10 @@ std::string ChatText(std::span<const ChatSegment> segments) {
   return text;
 }
 
-absl::StatusOr<std::vector<int32_t>> EncodeChat(const Tokenizer& tokenizer,
-                                                std::span<const ChatSegment> segments) {
+absl::StatusOr<EncodedChat> EncodeChat(const Tokenizer& tokenizer,
+                                       std::span<const ChatSegment> segments, size_t stable_bytes) {
   ASSIGN_OR_RETURN(const ChatTokens tokens, ChatTokens::Create(tokenizer));
-  Encoder encoder(tokenizer, tokens);
+  Encoder encoder(tokenizer, tokens, stable_bytes);
   for (const ChatSegment& segment : segments) {
     if (segment.trusted) {
       RETURN_IF_ERROR(encoder.AddTrusted(segment.text));
@@ -78,6 +89,12 @@ absl::StatusOr<std::vector<int32_t>> EncodeChat(const Tokenizer& tokenizer,
   }
   RETURN_IF_ERROR(encoder.EndStretch());
   return encoder.Take();
+}
+
+absl::StatusOr<std::vector<int32_t>> EncodeChat(const Tokenizer& tokenizer,
+                                                std::span<const ChatSegment> segments) {
+  ASSIGN_OR_RETURN(EncodedChat chat, EncodeChat(tokenizer, segments, 0));
+  return std::move(chat.tokens);
 }
 
 }  // namespace coterie

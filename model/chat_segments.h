@@ -6,6 +6,7 @@
 #ifndef COTERIE_MODEL_CHAT_SEGMENTS_H_
 #define COTERIE_MODEL_CHAT_SEGMENTS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -28,12 +29,15 @@ class ChatSegments {
  public:
   void Format(absl::string_view text) { Append(text, true); }
   void Quote(absl::string_view text) { Append(text, false); }
+  // Of all that was written.
+  size_t num_bytes() const { return num_bytes_; }
   std::vector<ChatSegment> Take() { return std::move(segments_); }
 
  private:
   void Append(absl::string_view text, bool trusted);
 
   std::vector<ChatSegment> segments_;
+  size_t num_bytes_ = 0;
 };
 
 // All text, as the Jinja template gives it. For people and tests: tokenised, it would let a user
@@ -49,6 +53,17 @@ std::string ChatText(std::span<const ChatSegment> segments);
 // untrusted text is not UTF-8.
 absl::StatusOr<std::vector<int32_t>> EncodeChat(const Tokenizer& tokenizer,
                                                 std::span<const ChatSegment> segments);
+
+struct EncodedChat {
+  std::vector<int32_t> tokens;
+  size_t num_stable = 0;
+};
+
+// The same tokens, and how many of them at the front every conversation has whose first
+// `stable_bytes` bytes are these: those up to the last control token that ends there, because text
+// after it may be merged with what follows.
+absl::StatusOr<EncodedChat> EncodeChat(const Tokenizer& tokenizer,
+                                       std::span<const ChatSegment> segments, size_t stable_bytes);
 
 }  // namespace coterie
 

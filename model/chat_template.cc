@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -73,25 +74,41 @@ class Renderer {
   // Where the model speaks next. True when that is inside an open channel.
   bool AppendGenerationPrompt() {
     if (turn_open_ && responded_) {
+      EndStable();
       if (!options_.enable_thinking) return false;
       segments_.Format(absl::StrCat(kChannelBegin, kThoughtHeader));
       return true;
     }
-    BeginModelTurn();
+    // A turn left open by calls without results is gone on with in the next prompt, not begun anew.
+    if (turn_open_) EndStable();
+    BeginModelTurn(/*is_stable=*/false);
     if (!options_.enable_thinking) {
       segments_.Format(absl::StrCat(kChannelBegin, kThoughtHeader, kChannelEnd));
     }
     return false;
   }
 
-  ChatPrompt Take(bool ends_in_channel) { return {segments_.Take(), ends_in_channel}; }
+  ChatPrompt Take(bool ends_in_channel) {
+    EndStable();
+    return {segments_.Take(), *stable_bytes_, ends_in_channel};
+  }
 
   void AppendBos() { segments_.Format(kBos); }
 
  private:
   void EndTurn() { segments_.Format(absl::StrCat(kTurnEnd, "\n")); }
 
-  void BeginModelTurn() { segments_.Format(absl::StrCat(kTurnBegin, "model\n")); }
+  // What is written from here on may be another in the next prompt.
+  void EndStable() {
+    if (!stable_bytes_) stable_bytes_ = segments_.num_bytes();
+  }
+
+  // The token <|turn> is the same whatever follows; the words after it are merged with the next.
+  void BeginModelTurn(bool is_stable) {
+    segments_.Format(kTurnBegin);
+    if (!is_stable) EndStable();
+    segments_.Format("model\n");
+  }
 
   absl::Status AppendUser(const ChatMessage& message) {
     if (turn_open_) EndTurn();
@@ -107,9 +124,16 @@ class Renderer {
     ASSIGN_OR_RETURN(const std::string text, AssistantText(message.content));
     if (message.content.is_null() && !has_calls && message.reasoning.empty())
       return absl::InvalidArgumentError("`content` is missing");
-    if (!turn_open_) BeginModelTurn();
     const bool is_kept = options_.preserve_thinking && has_calls;
-    if (!message.reasoning.empty() && (is_recent || is_kept)) AppendReasoning(message.reasoning);
+    const bool shows_reasoning = !message.reasoning.empty() && (is_recent || is_kept);
+    // Reasoning that the next user's message will hide, and all after it, is not stable.
+    const bool is_stable = !shows_reasoning || is_kept;
+    if (!turn_open_) {
+      BeginModelTurn(is_stable);
+    } else if (!is_stable) {
+      EndStable();
+    }
+    if (shows_reasoning) AppendReasoning(message.reasoning);
     for (const ChatToolCall& call : message.tool_calls) RETURN_IF_ERROR(AppendCall(call));
     responded_ = false;
     if (has_calls) {
@@ -180,6 +204,7 @@ class Renderer {
   const ChatOptions options_;
   int64_t last_user_ = -1;
   ChatSegments segments_;
+  std::optional<size_t> stable_bytes_;
   // The assistant's message whose results may follow, and its text; null when there is none.
   const ChatMessage* caller_ = nullptr;
   std::string caller_text_;

@@ -11,6 +11,7 @@
 #ifndef COTERIE_MODEL_CHAT_TEMPLATE_H_
 #define COTERIE_MODEL_CHAT_TEMPLATE_H_
 
+#include <cstddef>
 #include <span>
 #include <vector>
 
@@ -34,6 +35,12 @@ struct ChatOptions {
 
 struct ChatPrompt {
   std::vector<ChatSegment> segments;
+  // So many bytes at the front are the same in every later prompt of this conversation, if it goes
+  // on with an assistant's message and has the same tools and options. After them comes what the
+  // next prompt shows in another form: the empty channel that is written only where the model
+  // speaks next, and reasoning that a new user's message hides. A sequence's memory kept at this
+  // place is one that the next request can use. What follows is often the same too.
+  size_t stable_bytes = 0;
   // The prompt ends inside an open channel: the first thing the model says is reasoning
   // (ChatParser).
   bool ends_in_channel = false;
@@ -44,7 +51,8 @@ struct ChatPrompt {
 //
 //   ASSIGN_OR_RETURN(const ChatPrompt prompt,
 //                    RenderChat(messages, tools, {.enable_thinking = true}));
-//   ASSIGN_OR_RETURN(const std::vector<int32_t> ids, EncodeChat(tokenizer, prompt.segments));
+//   ASSIGN_OR_RETURN(const EncodedChat chat,
+//                    EncodeChat(tokenizer, prompt.segments, prompt.stable_bytes));
 absl::StatusOr<ChatPrompt> RenderChat(std::span<const ChatMessage> messages,
                                       std::span<const ChatJson> tools, const ChatOptions& options);
 
