@@ -6,8 +6,6 @@
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "grpcpp/resource_quota.h"
-#include "grpcpp/server_builder.h"
 #include "kernels/status_macros.h"
 #include "model/load_flags.h"
 #include "ops/process/flags.h"
@@ -37,6 +35,15 @@ ABSL_FLAG(int64_t, max_context, 8192, "Tokens of one request, prompt and answer 
 ABSL_FLAG(int64_t, max_sequences, 16, "Requests that run at once.");
 ABSL_FLAG(int64_t, max_queued, 256,
           "Requests that wait at most; further ones are refused with RESOURCE_EXHAUSTED.");
+ABSL_FLAG(int64_t, max_queued_per_tenant, 128, "Of those, requests of one tenant at most.");
+ABSL_FLAG(bool, prefix_cache, true,
+          "Keep what finished requests have computed, within --kv_bytes, for others that begin the "
+          "same. Does not change results.");
+ABSL_FLAG(std::string, api_keys_file, "",
+          "Lines `TENANT KEY [WEIGHT]`: who may call, and with what share when all want more than "
+          "there is. Empty: everybody may call, and all are one tenant.");
+ABSL_FLAG(absl::Duration, promote_after, absl::Seconds(30),
+          "A request that has waited for so long goes before those of higher priority.");
 ABSL_FLAG(absl::Duration, dispatch_timeout, absl::Seconds(10),
           "How long one layer waits for a worker before the request fails.");
 ABSL_FLAG(absl::Duration, connect_timeout, absl::Seconds(60),
@@ -66,7 +73,11 @@ absl::StatusOr<RouterOptions> ReadFlags() {
   options.kv_bytes = absl::GetFlag(FLAGS_kv_bytes);
   options.engine = {.max_sequences = absl::GetFlag(FLAGS_max_sequences),
                     .max_queued = absl::GetFlag(FLAGS_max_queued),
-                    .max_context = absl::GetFlag(FLAGS_max_context)};
+                    .max_queued_per_tenant = absl::GetFlag(FLAGS_max_queued_per_tenant),
+                    .max_context = absl::GetFlag(FLAGS_max_context),
+                    .promote_after = absl::GetFlag(FLAGS_promote_after)};
+  options.prefix_cache = absl::GetFlag(FLAGS_prefix_cache);
+  options.api_keys_file = absl::GetFlag(FLAGS_api_keys_file);
   options.dispatch_timeout = absl::GetFlag(FLAGS_dispatch_timeout);
   options.connect_timeout = absl::GetFlag(FLAGS_connect_timeout);
   for (const auto& [name, timeout] :
@@ -84,6 +95,8 @@ absl::StatusOr<RouterOptions> ReadFlags() {
     return absl::InvalidArgumentError("--max_sequences is 1 to 4096");
   if (options.engine.max_queued < 1 || options.engine.max_queued > 65536)
     return absl::InvalidArgumentError("--max_queued is 1 to 65536");
+  if (options.engine.max_queued_per_tenant < 1)
+    return absl::InvalidArgumentError("--max_queued_per_tenant is at least 1");
   if (options.engine.max_context < 2)
     return absl::InvalidArgumentError("--max_context is at least 2");
   if (options.kv_bytes < 1) return absl::InvalidArgumentError("--kv_bytes is at least 1");
@@ -91,15 +104,9 @@ absl::StatusOr<RouterOptions> ReadFlags() {
 }
 
 absl::Status Run(RouterOptions options) {
-  // Every open call holds a thread, also one that reads slowly.
-  const auto num_calls_max =
-      static_cast<int>(options.engine.max_sequences + options.engine.max_queued + 64);
   ASSIGN_OR_RETURN(auto process, ServerProcess::Create(ServerOptionsFromFlags("router")));
   ASSIGN_OR_RETURN(const auto stack, RouterStack::Create(std::move(options), process->metrics()));
-  RETURN_IF_ERROR(process->Start({&stack->service()}, [&](grpc::ServerBuilder& builder) {
-    grpc::ResourceQuota quota("calls");
-    builder.SetResourceQuota(quota.SetMaxThreads(num_calls_max));
-  }));
+  RETURN_IF_ERROR(process->Start(stack->grpc_door().services()));
   const absl::Time deadline = process->WaitForDrain();
   stack->Stop(deadline);
   process->Stop(deadline);

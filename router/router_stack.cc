@@ -15,6 +15,9 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
   auto stack = std::unique_ptr<RouterStack>(new RouterStack());
   RouterStack& s = *stack;
   const auto start = std::chrono::steady_clock::now();
+  if (!options.api_keys_file.empty()) {
+    ASSIGN_OR_RETURN(s.tenants_, Tenants::Load(options.api_keys_file));
+  }
   ASSIGN_OR_RETURN(s.checkpoint_, Checkpoint::Open(options.model));
   const ModelConfig& config = s.checkpoint_->config();
   ASSIGN_OR_RETURN(Vocabulary vocabulary, s.checkpoint_->ReadVocabulary());
@@ -60,12 +63,17 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
                                                           .prefill_chunk = options.prefill_chunk,
                                                           .budget_bytes = options.kv_bytes,
                                                           .prefix_cache = options.prefix_cache});
+  options.engine.tenant_weights = s.tenants_.weights();
   options.engine.max_context = std::min(options.engine.max_context, config.max_positions);
   s.engine_ = std::make_unique<Engine>(&config, options.engine, s.step_.get(), s.cache_.get(),
                                        s.workers_.get(), s.metrics_.get());
-  s.service_ = std::make_unique<GeneratorService>(
-      &config, s.tokenizer_.get(), s.engine_.get(), s.workers_.get(), s.expert_load_.get(),
-      s.metrics_.get(), GeneratorService::Identity{s.checkpoint_->digest(), DTypeName(format)});
+  s.completions_ = std::make_unique<EngineCompletions>(&config, s.tokenizer_.get(), s.engine_.get(),
+                                                       s.metrics_.get());
+  s.grpc_door_ =
+      std::make_unique<GrpcDoor>(GrpcDoor::Options{.model_digest = s.checkpoint_->digest(),
+                                                   .expert_format = DTypeName(format)},
+                                 s.completions_.get(), &s.tenants_, s.engine_.get(),
+                                 s.workers_.get(), s.expert_load_.get(), s.metrics_.get());
   LogInfo("model ready", {{"path", options.model},
                           {"digest", s.checkpoint_->digest()},
                           {"experts", options.workers.empty() ? "local" : "remote"},

@@ -19,7 +19,9 @@
 #include "router/experts/dispatcher.h"
 #include "router/experts/expert_load.h"
 #include "router/experts/worker_set.h"
-#include "router/frontend/service.h"
+#include "router/frontend/engine_completions.h"
+#include "router/frontend/grpc_door.h"
+#include "router/frontend/tenants.h"
 #include "router/kv/kv_cache.h"
 #include "router/metrics.h"
 
@@ -35,6 +37,7 @@ struct RouterOptions {
   int64_t kv_bytes = 2LL << 30;
   bool prefix_cache = true;
   Engine::Options engine;
+  std::string api_keys_file;  // empty: everybody may call
   absl::Duration dispatch_timeout = absl::Seconds(10);
   absl::Duration connect_timeout = absl::Seconds(60);
 };
@@ -50,7 +53,9 @@ class RouterStack {
   // Finishes what is in hand until `deadline`.
   void Stop(absl::Time deadline) { engine_->Stop(deadline); }
 
-  GeneratorService& service() { return *service_; }
+  GrpcDoor& grpc_door() { return *grpc_door_; }
+  Completions& completions() { return *completions_; }
+  const Tenants& tenants() const { return tenants_; }
   Engine& engine() { return *engine_; }
   WorkerSet& workers() { return *workers_; }
   const ModelConfig& config() const { return checkpoint_->config(); }
@@ -79,7 +84,9 @@ class RouterStack {
   std::unique_ptr<Step> step_;
   std::unique_ptr<KvCache> cache_;
   std::unique_ptr<Engine> engine_;
-  std::unique_ptr<GeneratorService> service_;
+  Tenants tenants_;
+  std::unique_ptr<EngineCompletions> completions_;
+  std::unique_ptr<GrpcDoor> grpc_door_;
 };
 
 }  // namespace coterie

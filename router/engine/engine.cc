@@ -47,7 +47,14 @@ absl::Status Engine::CheckFits(EngineRequest* request) const {
         absl::StrCat("the prompt has ", prompt, " tokens; this router takes at most ",
                      options_.max_context - 1, " so that one can be generated (--max_context)"));
   }
-  request->max_tokens = std::min(request->max_tokens, options_.max_context - prompt);
+  const bool open_end = request->max_tokens == 0;
+  const int64_t room = options_.max_context - prompt;
+  request->max_tokens = open_end ? room : std::min(request->max_tokens, room);
+  if (open_end) {
+    const int64_t blocks = cache_->BlocksWithin(cache_->options().budget_bytes);
+    request->max_tokens =
+        std::clamp<int64_t>(blocks * kKvBlockTokens - prompt, 1, request->max_tokens);
+  }
   const int64_t bytes = cache_->BytesFor(prompt + request->max_tokens);
   if (bytes > cache_->options().budget_bytes) {
     return absl::InvalidArgumentError(absl::StrCat(

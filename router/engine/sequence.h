@@ -26,7 +26,7 @@ struct EngineRequest {
   ResumeHint resume_hint = ResumeHint::kNone;
   std::vector<int32_t> prompt;  // not empty, every id below the vocabulary's size
   int64_t stable_tokens = 0;    // of the prompt, that a follow-up will begin with too
-  int64_t max_tokens = 256;
+  int64_t max_tokens = 256;     // 0: what the context and the cache leave
   SamplingParams sampling;
   LogitRuleParams rules;
   TokenConstraintFactory constraint;  // null: none
@@ -44,7 +44,7 @@ struct Sequence {
         sampler(request.sampling),
         rules(request.rules, request.prompt, request.stop_ids),
         constraint(request.constraint ? request.constraint() : nullptr),
-        rails(request.rails, request.prompt),
+        rails(request.rails, request.prompt, request.max_tokens),
         tokens(request.prompt),
         arrived(now),
         rank(request.priority) {}

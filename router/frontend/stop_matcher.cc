@@ -11,7 +11,12 @@ std::string StopMatcher::Append(absl::string_view text) {
   if (stopped_) return "";
   held_.append(text.data(), text.size());
   size_t first = std::string::npos;
-  for (const std::string& stop : stops_) first = std::min(first, held_.find(stop));
+  for (const std::string& stop : stops_) {
+    const size_t at = held_.find(stop);
+    if (at >= first) continue;
+    first = at;
+    matched_ = stop;
+  }
   if (first != std::string::npos) {
     stopped_ = true;
     held_.resize(first);

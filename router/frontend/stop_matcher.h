@@ -24,12 +24,14 @@ class StopMatcher {
   // What was held back, at the end.
   std::string Finish();
   bool stopped() const { return stopped_; }
+  // The stop string that was found.
+  const std::string& matched() const { return matched_; }
 
  private:
   size_t HeldBytes() const;
 
   const std::vector<std::string> stops_;
-  std::string held_;
+  std::string held_, matched_;
   bool stopped_ = false;
 };
 

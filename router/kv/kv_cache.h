@@ -101,6 +101,8 @@ class KvCache {
 
   // What a sequence of so many tokens takes at most.
   int64_t BytesFor(int64_t num_tokens) const { return layout_.BytesFor(num_tokens); }
+  // How many blocks one sequence can have in so many bytes.
+  int64_t BlocksWithin(int64_t num_bytes) const { return layout_.BlocksWithin(num_bytes); }
   // What a sequence of these tokens would take beyond what running sequences hold already.
   int64_t BytesToStart(const std::string& salt, std::span<const int32_t> tokens);
   // Not in use by a sequence: free, or to be had by forgetting.

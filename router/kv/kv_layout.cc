@@ -32,4 +32,10 @@ int64_t KvLayout::BytesFor(int64_t num_tokens) const {
          std::min(blocks, sliding_blocks_max_) * sliding_block_bytes_;
 }
 
+int64_t KvLayout::BlocksWithin(int64_t num_bytes) const {
+  const int64_t both = num_bytes / (sliding_block_bytes_ + global_block_bytes_);
+  if (both <= sliding_blocks_max_) return both;
+  return (num_bytes - sliding_blocks_max_ * sliding_block_bytes_) / global_block_bytes_;
+}
+
 }  // namespace coterie

@@ -44,6 +44,8 @@ class KvLayout {
   int64_t FirstVisibleBlock(int64_t position) const;
   // What a sequence of so many tokens takes at most, while it prefills.
   int64_t BytesFor(int64_t num_tokens) const;
+  // The reverse: how many blocks one sequence can have in so many bytes.
+  int64_t BlocksWithin(int64_t num_bytes) const;
 
  private:
   std::vector<bool> is_global_;   // [num_layers]

@@ -17,17 +17,20 @@
 namespace coterie {
 
 struct RailsParams {
-  bool stop_loops = true;            // repetition and tool loops
-  std::optional<ChatTokens> chat;    // missing: no chat, no channels and no calls
-  bool starts_in_channel = false;    // the prompt ends inside an open channel
-  int64_t thinking_tokens_max = -1;  // negative: no bound
+  bool stop_loops = true;          // repetition and tool loops
+  std::optional<ChatTokens> chat;  // missing: no chat, no channels and no calls
+  bool starts_in_channel = false;  // the prompt ends inside an open channel
+  // Tokens of reasoning at most. Missing: three quarters of the answer's, so that something is left
+  // to answer with.
+  std::optional<int64_t> thinking_tokens_max;
 };
 
 class Rails {
  public:
   enum class Verdict { kGoOn, kRepetition, kToolLoop };
 
-  Rails(const RailsParams& params, std::span<const int32_t> prompt);
+  // max_tokens: of the answer.
+  Rails(const RailsParams& params, std::span<const int32_t> prompt, int64_t max_tokens);
 
   // The token that must come next, if any.
   std::optional<int32_t> Forced() const { return thinking_ ? thinking_->Forced() : std::nullopt; }

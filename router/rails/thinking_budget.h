@@ -12,7 +12,7 @@ namespace coterie {
 
 class ThinkingBudget {
  public:
-  // max_tokens: of all channels of one answer together; negative: no bound.
+  // max_tokens: of all channels of one answer together.
   ThinkingBudget(int32_t channel_begin, int32_t channel_end, bool starts_in_channel,
                  int64_t max_tokens)
       : channel_begin_(channel_begin),
@@ -22,7 +22,7 @@ class ThinkingBudget {
 
   // What must come next, whatever the model would say.
   std::optional<int32_t> Forced() const {
-    if (!in_channel_ || max_tokens_ < 0 || num_tokens_ < max_tokens_) return std::nullopt;
+    if (!in_channel_ || num_tokens_ < max_tokens_) return std::nullopt;
     return channel_end_;
   }
   void Append(int32_t token) {

@@ -6,6 +6,7 @@
 #include <set>
 #include <thread>
 
+#include "absl/strings/numbers.h"
 #include "tests/testing/cluster.h"
 #include "tests/testing/goldens.h"
 
@@ -314,7 +315,11 @@ TEST_F(GenerateTest, AFullQueueRefusesWithAHint) {
       hint = std::string(found->second.begin(), found->second.end());
   }
   EXPECT_EQ(refused, grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_EQ(hint, "500");
+  // Twelve that are refused at once may wait for twelve to end; a minute is the most that is said.
+  int milliseconds = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(hint, &milliseconds)) << hint;
+  EXPECT_GE(milliseconds, 500);
+  EXPECT_LE(milliseconds, 60000);
 }
 
 TEST(ConnectTest, AWorkerOfAnotherModelIsRefused) {

@@ -12,10 +12,10 @@ T OrDie(absl::StatusOr<T> result) {
   return *std::move(result);
 }
 
-std::unique_ptr<grpc::Server> Serve(grpc::Service* service, int* port) {
+std::unique_ptr<grpc::Server> Serve(const std::vector<grpc::Service*>& services, int* port) {
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), port);
-  builder.RegisterService(service);
+  for (grpc::Service* service : services) builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   CHECK(server != nullptr);
   return server;
@@ -36,7 +36,7 @@ WorkerServer::WorkerServer(const std::string& model, const std::string& shard, L
     CHECK(status.ok()) << status.ToString();
   }
   int port = 0;
-  server_ = Serve(service_.get(), &port);
+  server_ = Serve({service_.get()}, &port);
   address_ = absl::StrCat("127.0.0.1:", port);
 }
 
@@ -60,11 +60,14 @@ Cluster::Cluster(Options options) {
   router.prefill_chunk = options.prefill_chunk;
   router.kv_bytes = options.kv_bytes;
   router.engine = options.engine;
+  router.api_keys_file = options.api_keys_file;
   router_ = OrDie(RouterStack::Create(std::move(router), registry_));
   int port = 0;
-  server_ = Serve(&router_->service(), &port);
-  stub_ = v1::Generator::NewStub(
-      grpc::CreateChannel(absl::StrCat("127.0.0.1:", port), grpc::InsecureChannelCredentials()));
+  server_ = Serve(router_->grpc_door().services(), &port);
+  const auto channel =
+      grpc::CreateChannel(absl::StrCat("127.0.0.1:", port), grpc::InsecureChannelCredentials());
+  stub_ = v1::Generator::NewStub(channel);
+  chat_stub_ = v1::Chat::NewStub(channel);
 }
 
 Cluster::~Cluster() {

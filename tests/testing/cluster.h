@@ -18,6 +18,7 @@
 #include "expert_worker/metrics.h"
 #include "expert_worker/service.h"
 #include "prometheus/registry.h"
+#include "proto/chat.grpc.pb.h"
 #include "proto/generate.grpc.pb.h"
 #include "router/router_stack.h"
 
@@ -63,6 +64,7 @@ class Cluster {
     Engine::Options engine;
     int64_t prefill_chunk = 512;
     int64_t kv_bytes = 64 << 20;
+    std::string api_keys_file;
   };
   explicit Cluster(Options options);
   ~Cluster();
@@ -72,6 +74,7 @@ class Cluster {
 
   Reply Generate(const v1::GenerateRequest& request);
   v1::Generator::Stub& stub() { return *stub_; }
+  v1::Chat::Stub& chat_stub() { return *chat_stub_; }
   RouterStack& router() { return *router_; }
   std::vector<std::string> worker_addresses() const;
 
@@ -81,6 +84,7 @@ class Cluster {
   std::unique_ptr<RouterStack> router_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::Generator::Stub> stub_;
+  std::unique_ptr<v1::Chat::Stub> chat_stub_;
 };
 
 // A request of token ids, greedy, that does not stop by itself.

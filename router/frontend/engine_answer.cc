@@ -1,0 +1,134 @@
+#include "router/frontend/engine_answer.h"
+
+#include <utility>
+
+#include "kernels/status_macros.h"
+#include "router/frontend/token_text.h"
+
+namespace coterie {
+namespace {
+
+FinishReason FinishReasonOf(EndReason reason, const ChoiceReader& reader) {
+  switch (reason) {
+    case EndReason::kStopToken:
+      return reader.wants_tool_results() ? FinishReason::kToolCalls : FinishReason::kStop;
+    case EndReason::kRepetition:
+      return FinishReason::kRepetition;
+    case EndReason::kToolLoop:
+      return FinishReason::kToolLoop;
+    case EndReason::kLength:
+    case EndReason::kFailed:
+      return FinishReason::kLength;
+  }
+  return FinishReason::kLength;
+}
+
+}  // namespace
+
+EngineAnswer::EngineAnswer(const Tokenizer* tokenizer, Options options,
+                           std::vector<std::shared_ptr<TokenStream>> streams,
+                           RouterMetrics* metrics)
+    : tokenizer_(tokenizer), logprobs_(options.logprobs), metrics_(metrics) {
+  choices_.reserve(streams.size());
+  for (auto& stream : streams)
+    choices_.push_back({std::move(stream), ChoiceReader(tokenizer, options.reader), {}, false});
+}
+
+EngineAnswer::~EngineAnswer() {
+  SetListener(nullptr);
+  if (!done()) status_.Update(absl::CancelledError("the client has gone"));
+  Cancel();
+  metrics_->CountRequest(status_);
+}
+
+void EngineAnswer::SetListener(std::function<void()> listener) {
+  for (Choice& choice : choices_) choice.stream->SetListener(listener);
+}
+
+void EngineAnswer::Cancel() {
+  for (Choice& choice : choices_) choice.stream->Cancel();
+}
+
+std::vector<AnswerDelta> EngineAnswer::Poll() {
+  std::vector<AnswerDelta> deltas;
+  for (size_t i = 0; i < choices_.size(); ++i) {
+    if (choices_[i].done) continue;
+    AnswerDelta delta{.choice = static_cast<int64_t>(i)};
+    PollChoice(&choices_[i], &delta);
+    if (delta.last || !delta.events.empty() || !delta.tokens.empty())
+      deltas.push_back(std::move(delta));
+  }
+  return deltas;
+}
+
+void EngineAnswer::PollChoice(Choice* choice, AnswerDelta* delta) {
+  while (const std::optional<TokenEvent> event = choice->stream->TryNext()) {
+    if (const absl::Status status = TakeToken(choice, *event, delta); !status.ok())
+      return Fail(choice, status, delta);
+    if (!choice->reader.stopped()) continue;
+    // Tokens that the engine makes until it notices are nobody's.
+    choice->stream->Cancel();
+    delta->finish = FinishReason::kStop;
+    delta->matched_stop = choice->reader.matched_stop();
+    return MarkDone(choice, delta);
+  }
+  if (const std::optional<EndEvent> end = choice->stream->ended()) End(choice, *end, delta);
+}
+
+absl::Status EngineAnswer::TakeToken(Choice* choice, const TokenEvent& event, AnswerDelta* delta) {
+  choice->usage = event.usage;
+  AnswerToken token{.id = event.id};
+  if (logprobs_) {
+    token.text = TokenText(tokenizer_->vocabulary(), event.id);
+    token.logprob = event.logprobs.chosen;
+    token.top = event.logprobs.top;
+    for (const auto& [id, logprob] : token.top)
+      token.top_text.push_back(TokenText(tokenizer_->vocabulary(), id));
+  }
+  delta->tokens.push_back(std::move(token));
+  return choice->reader.Append(event.id, &delta->events);
+}
+
+void EngineAnswer::End(Choice* choice, const EndEvent& end, AnswerDelta* delta) {
+  choice->usage = end.usage;
+  if (end.reason == EndReason::kFailed) return Fail(choice, end.status, delta);
+  choice->reader.Finish(end.stop_id, &delta->events);
+  if (choice->reader.stopped()) {
+    delta->finish = FinishReason::kStop;
+    delta->matched_stop = choice->reader.matched_stop();
+  } else {
+    delta->finish = FinishReasonOf(end.reason, choice->reader);
+    delta->stop_token = end.stop_id;
+  }
+  MarkDone(choice, delta);
+}
+
+void EngineAnswer::Fail(Choice* choice, const absl::Status& status, AnswerDelta* delta) {
+  delta->status = status;
+  status_.Update(status);
+  choice->stream->Cancel();
+  MarkDone(choice, delta);
+}
+
+void EngineAnswer::MarkDone(Choice* choice, AnswerDelta* delta) {
+  delta->last = true;
+  choice->done = true;
+  ++num_done_;
+}
+
+AnswerUsage EngineAnswer::usage() const {
+  AnswerUsage usage;
+  for (const Choice& choice : choices_) {
+    const RequestUsage& one = choice.usage;
+    usage.prompt_tokens = std::max(usage.prompt_tokens, one.prompt_tokens);
+    if (&choice == &choices_.front()) usage.cached_tokens = one.cached_tokens;
+    usage.generated_tokens += one.generated_tokens;
+    usage.reasoning_tokens += one.reasoning_tokens;
+    usage.queue_seconds = std::max(usage.queue_seconds, one.queue_seconds);
+    usage.prefill_seconds = std::max(usage.prefill_seconds, one.prefill_seconds);
+    usage.decode_seconds = std::max(usage.decode_seconds, one.decode_seconds);
+  }
+  return usage;
+}
+
+}  // namespace coterie

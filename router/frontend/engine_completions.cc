@@ -1,0 +1,128 @@
+#include "router/frontend/engine_completions.h"
+
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "kernels/status_macros.h"
+#include "model/chat_template.h"
+#include "router/frontend/engine_answer.h"
+
+namespace coterie {
+namespace {
+
+uint64_t NewSeed() {
+  std::random_device random;
+  return uint64_t{random()} << 32 | random();
+}
+
+}  // namespace
+
+EngineCompletions::EngineCompletions(const ModelConfig* config, const Tokenizer* tokenizer,
+                                     Engine* engine, RouterMetrics* metrics)
+    : config_(config),
+      tokenizer_(tokenizer),
+      engine_(engine),
+      metrics_(metrics),
+      chat_tokens_(ChatTokens::Create(*tokenizer)) {}
+
+absl::StatusOr<std::unique_ptr<Answer>> EngineCompletions::Start(ChatRequest request) {
+  auto answer = StartChat(std::move(request));
+  if (!answer.ok()) metrics_->CountRequest(answer.status());
+  return answer;
+}
+
+absl::StatusOr<std::unique_ptr<Answer>> EngineCompletions::Start(TextRequest request) {
+  auto answer = StartText(std::move(request));
+  if (!answer.ok()) metrics_->CountRequest(answer.status());
+  return answer;
+}
+
+absl::StatusOr<EngineRequest> EngineCompletions::Common(const CompletionOptions& options) {
+  RETURN_IF_ERROR(options.Validate(config_->vocab_size));
+  EngineRequest request{.id = options.request_id,
+                        .tenant = options.tenant,
+                        .session_id = options.session_id,
+                        .priority = options.priority,
+                        .resume_hint = options.resume_hint,
+                        .max_tokens = options.max_tokens,
+                        .sampling = options.sampling,
+                        .rules = options.rules,
+                        .stop_ids = options.stop_ids,
+                        .num_logprobs = options.logprobs ? 1 + options.top_logprobs : 0,
+                        .deadline = options.deadline};
+  if (request.id.empty()) request.id = absl::StrCat("r", num_requests_.fetch_add(1) + 1);
+  if (!options.has_seed) request.sampling.seed = NewSeed();
+  if (!options.ignore_eos) {
+    request.stop_ids.insert(request.stop_ids.end(), config_->eos_ids.begin(),
+                            config_->eos_ids.end());
+  }
+  request.rails.stop_loops = options.rails;
+  return request;
+}
+
+absl::StatusOr<std::unique_ptr<Answer>> EngineCompletions::StartChat(ChatRequest request) {
+  RETURN_IF_ERROR(chat_tokens_.status());
+  ASSIGN_OR_RETURN(EngineRequest engine_request, Common(request.options));
+  ASSIGN_OR_RETURN(const ChatPrompt prompt,
+                   RenderChat(request.messages, request.tools,
+                              {.enable_thinking = request.enable_thinking,
+                               .preserve_thinking = request.preserve_thinking}));
+  ASSIGN_OR_RETURN(EncodedChat encoded,
+                   EncodeChat(*tokenizer_, prompt.segments, prompt.stable_bytes));
+  engine_request.prompt = std::move(encoded.tokens);
+  engine_request.stable_tokens = static_cast<int64_t>(encoded.num_stable);
+  engine_request.rails.chat = *chat_tokens_;
+  engine_request.rails.starts_in_channel = prompt.ends_in_channel;
+  engine_request.rails.thinking_tokens_max = request.thinking_budget;
+  if (!request.options.ignore_eos) {
+    // Not every file lists them among its ends.
+    engine_request.stop_ids.push_back(chat_tokens_->turn_end);
+    engine_request.stop_ids.push_back(chat_tokens_->response_begin);
+  }
+  ASSIGN_OR_RETURN(auto streams,
+                   engine_->Submit(std::move(engine_request), request.options.num_choices));
+  return std::make_unique<EngineAnswer>(
+      tokenizer_,
+      EngineAnswer::Options{.reader = {.chat = *chat_tokens_,
+                                       .starts_in_channel = prompt.ends_in_channel,
+                                       .stop = std::move(request.options.stop)},
+                            .logprobs = request.options.logprobs},
+      std::move(streams), metrics_);
+}
+
+absl::StatusOr<std::vector<int32_t>> EngineCompletions::ReadPrompt(
+    const TextRequest& request) const {
+  const std::vector<int32_t>& tokens = request.tokens;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i] < 0 || tokens[i] >= config_->vocab_size)
+      return absl::InvalidArgumentError(absl::StrCat("tokens[", i, "] is ", tokens[i],
+                                                     ", the vocabulary has ids 0 to ",
+                                                     config_->vocab_size - 1));
+  }
+  if (!tokens.empty()) return tokens;
+  if (request.text.empty())
+    return absl::InvalidArgumentError("no prompt: it has at least one character, or one token");
+  absl::StatusOr<std::vector<int32_t>> encoded = tokenizer_->Encode(
+      request.text, request.parse_control ? ControlTokens::kParse : ControlTokens::kPlainText);
+  if (!encoded.ok()) return Annotate(encoded.status(), "text");
+  // <bos> exactly once, whether the caller's template has written it or not.
+  if (encoded->empty() || encoded->front() != config_->bos_id)
+    encoded->insert(encoded->begin(), config_->bos_id);
+  return encoded;
+}
+
+absl::StatusOr<std::unique_ptr<Answer>> EngineCompletions::StartText(TextRequest request) {
+  ASSIGN_OR_RETURN(EngineRequest engine_request, Common(request.options));
+  ASSIGN_OR_RETURN(engine_request.prompt, ReadPrompt(request));
+  ASSIGN_OR_RETURN(auto streams,
+                   engine_->Submit(std::move(engine_request), request.options.num_choices));
+  return std::make_unique<EngineAnswer>(
+      tokenizer_,
+      EngineAnswer::Options{
+          .reader = {.show_control = request.show_control, .stop = std::move(request.options.stop)},
+          .logprobs = request.options.logprobs},
+      std::move(streams), metrics_);
+}
+
+}  // namespace coterie

@@ -1,0 +1,44 @@
+// EngineCompletions: Completions by the engine of this process.
+#ifndef COTERIE_ROUTER_FRONTEND_ENGINE_COMPLETIONS_H_
+#define COTERIE_ROUTER_FRONTEND_ENGINE_COMPLETIONS_H_
+
+#include <atomic>
+#include <memory>
+#include <optional>
+
+#include "model/chat_tokens.h"
+#include "model/config.h"
+#include "model/tokenizer.h"
+#include "router/engine/engine.h"
+#include "router/frontend/completions.h"
+#include "router/metrics.h"
+
+namespace coterie {
+
+class EngineCompletions final : public Completions {
+ public:
+  // None of the pointers is owned; all outlive this.
+  EngineCompletions(const ModelConfig* config, const Tokenizer* tokenizer, Engine* engine,
+                    RouterMetrics* metrics);
+
+  absl::StatusOr<std::unique_ptr<Answer>> Start(ChatRequest request) override;
+  absl::StatusOr<std::unique_ptr<Answer>> Start(TextRequest request) override;
+
+ private:
+  absl::StatusOr<std::unique_ptr<Answer>> StartChat(ChatRequest request);
+  absl::StatusOr<std::unique_ptr<Answer>> StartText(TextRequest request);
+  // What does not depend on the prompt.
+  absl::StatusOr<EngineRequest> Common(const CompletionOptions& options);
+  absl::StatusOr<std::vector<int32_t>> ReadPrompt(const TextRequest& request) const;
+
+  const ModelConfig* const config_;
+  const Tokenizer* const tokenizer_;
+  Engine* const engine_;
+  RouterMetrics* const metrics_;
+  const absl::StatusOr<ChatTokens> chat_tokens_;
+  std::atomic<uint64_t> num_requests_{0};
+};
+
+}  // namespace coterie
+
+#endif  // COTERIE_ROUTER_FRONTEND_ENGINE_COMPLETIONS_H_
