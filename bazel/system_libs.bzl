@@ -52,6 +52,12 @@ def _dedup_keep_last(flags):
         out.append(f)
     return out[::-1]
 
+# Of headers alone, which Debian ships no pkg-config file for: name of the target -> a header that must be there. They lie in the
+# compiler's own include path.
+_HEADERS = {
+    "boost": "/usr/include/boost/beast/version.hpp",
+}
+
 # Debian ships no pkg-config file for it.
 _REFLECTION = """
 cc_library(
@@ -95,6 +101,10 @@ cc_library(
             includes = repr(includes),
             linkopts = repr(["-Wl,--as-needed"] + _dedup_keep_last([f for f in libs if f])),
         ))
+    for name, header in _HEADERS.items():
+        if not ctx.path(header).exists:
+            fail("%s is missing (tools/setup installs it)" % header)
+        build.append('cc_library(name = "%s", linkopts = ["-lpthread"])' % name)
     build.append(_REFLECTION)
     for tool in ["protoc", "grpc_cpp_plugin"]:
         path = ctx.which(tool)
