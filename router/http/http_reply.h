@@ -60,7 +60,7 @@ class HttpReply {
   // of the calls. False, and `work` is dropped, when the connection has closed.
   virtual bool Post(std::function<void()> work) = 0;
 
-  // Written and not yet taken by the kernel; 0 after the end.
+  // Written and not yet taken by the kernel.
   virtual size_t buffered_bytes() const = 0;
 };
 
