@@ -1,0 +1,60 @@
+#include "router/openai/route.h"
+
+#include <utility>
+
+#include "absl/strings/strip.h"
+
+namespace coterie {
+namespace {
+
+struct Path {
+  absl::string_view path;
+  Endpoint endpoint;
+};
+
+constexpr Path kPaths[] = {
+    {"/v1/chat/completions", Endpoint::kChat},
+    {"/v1/completions", Endpoint::kText},
+    {"/v1/responses", Endpoint::kResponses},
+    {"/v1/messages", Endpoint::kMessages},
+    {"/v1/messages/count_tokens", Endpoint::kCountTokens},
+    {"/v1/models", Endpoint::kModels},
+    {"/health", Endpoint::kHealth},
+    {"/healthz", Endpoint::kHealth},
+    {"/livez", Endpoint::kHealth},
+    {"/ready", Endpoint::kReady},
+    {"/readyz", Endpoint::kReady},
+    {"/metrics", Endpoint::kMetrics},
+    {"", Endpoint::kRoot},
+};
+
+bool IsPost(Endpoint endpoint) { return endpoint <= Endpoint::kCountTokens; }
+
+}  // namespace
+
+Route FindRoute(absl::string_view method, absl::string_view path) {
+  Route route;
+  // Clients that join a base URL and a path leave slashes behind.
+  const absl::string_view trimmed = absl::StripSuffix(path, "/");
+  for (const Path& known : kPaths) {
+    if (known.path == trimmed) route.endpoint = known.endpoint;
+  }
+  absl::string_view model = trimmed;
+  if (absl::ConsumePrefix(&model, "/v1/models/") && !model.empty()) {
+    route.endpoint = Endpoint::kModel;
+    route.model = std::string(model);
+  }
+  if (route.endpoint == Endpoint::kNone) return route;
+  const bool is_post = IsPost(route.endpoint);
+  route.allow = is_post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
+  route.method_fits = is_post ? method == "POST" : method == "GET" || method == "HEAD";
+  return route;
+}
+
+bool NeedsKey(Endpoint endpoint) { return endpoint <= Endpoint::kModel; }
+
+bool IsAnthropic(Endpoint endpoint) {
+  return endpoint == Endpoint::kMessages || endpoint == Endpoint::kCountTokens;
+}
+
+}  // namespace coterie
