@@ -13,9 +13,9 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "kernels/status_macros.h"
-#include "router/grammar/regex_dfa.h"
 #include "router/grammar/schema_keywords.h"
 #include "router/grammar/schema_merge.h"
+#include "router/grammar/schema_scalars.h"
 #include "router/grammar/schema_values.h"
 #include "router/grammar/text_chars.h"
 
@@ -25,10 +25,6 @@ namespace {
 using Kind = SchemaNode::Kind;
 
 constexpr int kReadDepthMax = 200;  // of schemas within schemas, through references too
-constexpr int64_t kCountMax = int64_t{1} << 40;  // far beyond any answer
-// Each pattern takes up to a second's hundredth; a schema has a few.
-constexpr int kPatternsMax = 200;
-constexpr int64_t kPatternStatesMax = 40000;  // of all together
 
 class Reader {
  public:
@@ -118,90 +114,14 @@ class Reader {
                                    const std::string& pointer, int depth) {
     if (type == "null") return AddKind(Kind::kNull);
     if (type == "boolean") return AddKind(Kind::kBoolean);
-    if (type == "string") return ReadString(schema);
+    if (type == "string") {
+      ASSIGN_OR_RETURN(SchemaNode text, strings_.ReadString(schema));
+      return Add(std::move(text));
+    }
     if (type == "object") return ReadObject(schema, pointer, depth);
     if (type == "array") return ReadArray(schema, pointer, depth);
-    return ReadNumber(schema, type == "integer");
-  }
-
-  absl::StatusOr<int32_t> ReadNumber(const ChatJson& schema, bool integer) {
-    SchemaNode node;
-    node.kind = Kind::kNumber;
-    node.integer = integer;
-    ASSIGN_OR_RETURN(node.low, ReadLimit(schema, "minimum", "exclusiveMinimum", 1));
-    ASSIGN_OR_RETURN(node.high, ReadLimit(schema, "maximum", "exclusiveMaximum", -1));
-    return Add(std::move(node));
-  }
-
-  // Draft 4 has `exclusiveMinimum: true` beside the limit, later ones a limit of its own.
-  static absl::StatusOr<std::optional<NumberLimit>> ReadLimit(const ChatJson& schema,
-                                                              const char* name,
-                                                              const char* exclusive_name,
-                                                              int sign) {
-    std::optional<NumberLimit> limit;
-    for (const bool exclusive : {false, true}) {
-      const char* const word = exclusive ? exclusive_name : name;
-      const ChatJson* const value = FieldOf(schema, word);
-      if (value == nullptr) continue;
-      if (exclusive && value->is_boolean()) {
-        if (limit) limit->exclusive = value->get<bool>();
-        continue;
-      }
-      if (!value->is_number()) {
-        return absl::InvalidArgumentError(absl::StrCat("`", word, "` is no number"));
-      }
-      ASSIGN_OR_RETURN(Decimal decimal, ParseDecimal(value->dump()));
-      const int order = limit ? decimal.Compare(limit->value) * sign : 1;
-      if (order >= 0) limit = {std::move(decimal), exclusive};
-    }
-    return limit;
-  }
-
-  absl::StatusOr<int32_t> ReadString(const ChatJson& schema) {
-    SchemaNode node;
-    node.kind = Kind::kString;
-    ASSIGN_OR_RETURN(node.min, CountKeyword(schema, "minLength", 0, kSchemaMinCountMax));
-    ASSIGN_OR_RETURN(node.max, CountKeyword(schema, "maxLength", -1, kCountMax));
-    for (const char* const word : {"pattern", "format"}) {
-      const ChatJson* const value = FieldOf(schema, word);
-      if (value == nullptr) continue;
-      if (!value->is_string()) {
-        return absl::InvalidArgumentError(absl::StrCat("`", word, "` is no text"));
-      }
-      const auto& text = value->get_ref<const std::string&>();
-      absl::string_view pattern = text;
-      if (absl::string_view(word) == "format") {
-        pattern = FormatPattern(text);
-        if (pattern.empty()) {
-          return absl::InvalidArgumentError(
-              absl::StrCat("the format ", Quoted(text), " is not supported"));
-        }
-      }
-      RETURN_IF_ERROR(
-          Annotate(AddPattern(pattern, &node), absl::StrCat("`", word, "` ", Quoted(text))));
-    }
-    const bool never = (node.pattern != nullptr && node.pattern->states.empty()) ||
-                       (node.max >= 0 && node.min > node.max);
-    return never ? AddKind(Kind::kNever) : Add(std::move(node));
-  }
-
-  absl::Status AddPattern(absl::string_view pattern, SchemaNode* node) {
-    std::shared_ptr<const CharDfa>& known = patterns_[std::string(pattern)];
-    if (known == nullptr) {
-      ASSIGN_OR_RETURN(CharDfa dfa, RegexDfa(pattern));
-      num_pattern_states_ += static_cast<int64_t>(dfa.states.size());
-      known = std::make_shared<const CharDfa>(std::move(dfa));
-      if (patterns_.size() > kPatternsMax || num_pattern_states_ > kPatternStatesMax) {
-        return absl::InvalidArgumentError("the schema's patterns are too many or too large");
-      }
-    }
-    if (node->pattern == nullptr) {
-      node->pattern = known;
-    } else {
-      ASSIGN_OR_RETURN(CharDfa both, Intersection(*node->pattern, *known));
-      node->pattern = std::make_shared<const CharDfa>(std::move(both));
-    }
-    return absl::OkStatus();
+    ASSIGN_OR_RETURN(SchemaNode number, ReadNumber(schema, type == "integer"));
+    return Add(std::move(number));
   }
 
   absl::StatusOr<int32_t> ReadObject(const ChatJson& schema, const std::string& pointer,
@@ -255,7 +175,7 @@ class Reader {
     SchemaNode node;
     node.kind = Kind::kArray;
     ASSIGN_OR_RETURN(node.min, CountKeyword(schema, "minItems", 0, kSchemaMinCountMax));
-    ASSIGN_OR_RETURN(node.max, CountKeyword(schema, "maxItems", -1, kCountMax));
+    ASSIGN_OR_RETURN(node.max, CountKeyword(schema, "maxItems", -1, kSchemaMaxCountMax));
     const ChatJson* items = FieldOf(schema, "items");
     const ChatJson* prefix = FieldOf(schema, "prefixItems");
     const char *items_name = "items", *prefix_name = "prefixItems";
@@ -396,8 +316,8 @@ class Reader {
   JsonSchema schema_;
   SchemaMerge merge_;
   std::map<std::string, int32_t> refs_;
-  std::map<std::string, std::shared_ptr<const CharDfa>> patterns_;
-  int64_t num_values_ = 0, num_pattern_states_ = 0;
+  StringReader strings_;
+  int64_t num_values_ = 0;
 };
 
 }  // namespace

@@ -8,8 +8,6 @@
 
 namespace coterie {
 
-// The longest text or list that a schema may ask for.
-inline constexpr int64_t kSchemaMinCountMax = 100000;
 // Values of all enums together.
 inline constexpr int64_t kSchemaValuesMax = 20000;
 

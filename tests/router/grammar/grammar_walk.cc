@@ -22,14 +22,14 @@ std::vector<int32_t> Allowed(const GrammarModel& model, TokenConstraint* constra
 std::vector<int32_t> RandomWalk(const GrammarModel& model, TokenConstraint* constraint, int steps,
                                 std::mt19937_64* random) {
   std::vector<int32_t> way_out = model.stop_tokens;
+  way_out.push_back(model.tokens.channel_end);  // in which all others may come
   way_out.push_back(model.tokens.call_end);
-  way_out.push_back(model.tokens.channel_end);
+  way_out.push_back(model.tokens.quote);  // in whose strings the others are text
   for (const char* const text : {"\"", "}", "]"}) {
     for (int32_t token = 0; token < model.vocabulary->num_tokens(); ++token) {
       if (model.vocabulary->Bytes(token) == text) way_out.push_back(token);
     }
   }
-  way_out.push_back(model.tokens.quote);
   std::vector<int32_t> walked;
   for (int step = 0; step < steps + 3000; ++step) {
     const std::vector<int32_t> allowed = Allowed(model, constraint);
