@@ -14,10 +14,14 @@ STOP_SECONDS = 30
 
 
 class Cluster:
-    """with Cluster(model) as address: …"""
+    """with Cluster(model) as address: …
 
-    def __init__(self, model, quantise=""):
-        self.model, self.quantise = model, quantise
+    With `http`, `http_address` is where the router speaks HTTP.
+    """
+
+    def __init__(self, model, quantise="", router_flags=(), http=False):
+        self.model, self.quantise, self.router_flags, self.http = model, quantise, router_flags, http
+        self.http_address = None
         self.processes = {}  # by name
 
     def __enter__(self):
@@ -27,7 +31,10 @@ class Cluster:
             for i in range(NUM_WORKERS):
                 self._start("expert_worker/expert_worker", f"worker{i}", [*flags, f"--shard={i}/{NUM_WORKERS}"])
             workers = ",".join(self._address(f"worker{i}") for i in range(NUM_WORKERS))
-            self._start("router/router", "router", [*flags, "--experts=remote", f"--workers={workers}"])
+            doors = ["--http_port=0", f"--http_port_file={self._path('router_http')}.port"] if self.http else []
+            self._start("router/router", "router", [*flags, "--experts=remote", f"--workers={workers}", *doors, *self.router_flags])
+            if self.http:
+                self.http_address = self._address("router_http")
             return self._address("router")
         except BaseException:
             self.__exit__()
@@ -59,7 +66,7 @@ class Cluster:
         while not (os.path.exists(port) and os.path.getsize(port)):
             ended = [other for other, process in self.processes.items() if process.poll() is not None]
             if ended or time.monotonic() > until:
-                guilty = ended[0] if ended else name
+                guilty = ended[0] if ended else name.removesuffix("_http")
                 with open(self._path(guilty + ".log"), encoding="utf-8", errors="replace") as log:
                     raise RuntimeError(f"{guilty} did not start:\n{log.read()[-2000:]}")
             time.sleep(0.02)
