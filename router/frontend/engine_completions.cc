@@ -7,6 +7,7 @@
 #include "kernels/status_macros.h"
 #include "model/chat_template.h"
 #include "router/frontend/engine_answer.h"
+#include "router/grammar/output_constraint.h"
 
 namespace coterie {
 namespace {
@@ -24,7 +25,8 @@ EngineCompletions::EngineCompletions(const ModelConfig* config, const Tokenizer*
       tokenizer_(tokenizer),
       engine_(engine),
       metrics_(metrics),
-      chat_tokens_(ChatTokens::Create(*tokenizer)) {}
+      chat_tokens_(ChatTokens::Create(*tokenizer)),
+      grammar_(tokenizer->vocabulary()) {}
 
 absl::StatusOr<std::unique_ptr<Answer>> EngineCompletions::Start(ChatRequest request) {
   auto answer = StartChat(std::move(request));
@@ -61,31 +63,51 @@ absl::StatusOr<EngineRequest> EngineCompletions::Common(const CompletionOptions&
   return request;
 }
 
-absl::StatusOr<std::unique_ptr<Answer>> EngineCompletions::StartChat(ChatRequest request) {
+absl::StatusOr<EncodedChat> EngineCompletions::Encode(const ChatRequest& request,
+                                                      bool* ends_in_channel) const {
   RETURN_IF_ERROR(chat_tokens_.status());
-  ASSIGN_OR_RETURN(EngineRequest engine_request, Common(request.options));
   ASSIGN_OR_RETURN(const ChatPrompt prompt,
                    RenderChat(request.messages, request.tools,
                               {.enable_thinking = request.enable_thinking,
                                .preserve_thinking = request.preserve_thinking}));
-  ASSIGN_OR_RETURN(EncodedChat encoded,
-                   EncodeChat(*tokenizer_, prompt.segments, prompt.stable_bytes));
+  *ends_in_channel = prompt.ends_in_channel;
+  return EncodeChat(*tokenizer_, prompt.segments, prompt.stable_bytes);
+}
+
+absl::StatusOr<int64_t> EngineCompletions::CountTokens(const ChatRequest& request) const {
+  bool ends_in_channel = false;
+  ASSIGN_OR_RETURN(const EncodedChat encoded, Encode(request, &ends_in_channel));
+  return static_cast<int64_t>(encoded.tokens.size());
+}
+
+absl::StatusOr<std::unique_ptr<Answer>> EngineCompletions::StartChat(ChatRequest request) {
+  ASSIGN_OR_RETURN(EngineRequest engine_request, Common(request.options));
+  bool ends_in_channel = false;
+  ASSIGN_OR_RETURN(EncodedChat encoded, Encode(request, &ends_in_channel));
   engine_request.prompt = std::move(encoded.tokens);
   engine_request.stable_tokens = static_cast<int64_t>(encoded.num_stable);
   engine_request.rails.chat = *chat_tokens_;
-  engine_request.rails.starts_in_channel = prompt.ends_in_channel;
+  engine_request.rails.starts_in_channel = ends_in_channel;
   engine_request.rails.thinking_tokens_max = request.thinking_budget;
   if (!request.options.ignore_eos) {
     // Not every file lists them among its ends.
     engine_request.stop_ids.push_back(chat_tokens_->turn_end);
     engine_request.stop_ids.push_back(chat_tokens_->response_begin);
   }
+  ASSIGN_OR_RETURN(engine_request.constraint,
+                   ConstrainChat({.response_format = std::move(request.response_format),
+                                  .tools = std::move(request.tools),
+                                  .tool_choice = request.tool_choice,
+                                  .tool_name = request.tool_name,
+                                  .parallel_tool_calls = request.parallel_tool_calls,
+                                  .starts_in_channel = ends_in_channel},
+                                 &grammar_, *chat_tokens_, engine_request.stop_ids));
   ASSIGN_OR_RETURN(auto streams,
                    engine_->Submit(std::move(engine_request), request.options.num_choices));
   return std::make_unique<EngineAnswer>(
       tokenizer_,
       EngineAnswer::Options{.reader = {.chat = *chat_tokens_,
-                                       .starts_in_channel = prompt.ends_in_channel,
+                                       .starts_in_channel = ends_in_channel,
                                        .stop = std::move(request.options.stop)},
                             .logprobs = request.options.logprobs},
       std::move(streams), metrics_);
@@ -115,6 +137,8 @@ absl::StatusOr<std::vector<int32_t>> EngineCompletions::ReadPrompt(
 absl::StatusOr<std::unique_ptr<Answer>> EngineCompletions::StartText(TextRequest request) {
   ASSIGN_OR_RETURN(EngineRequest engine_request, Common(request.options));
   ASSIGN_OR_RETURN(engine_request.prompt, ReadPrompt(request));
+  ASSIGN_OR_RETURN(engine_request.constraint,
+                   ConstrainText(request.response_format, &grammar_, engine_request.stop_ids));
   ASSIGN_OR_RETURN(auto streams,
                    engine_->Submit(std::move(engine_request), request.options.num_choices));
   return std::make_unique<EngineAnswer>(

@@ -6,11 +6,13 @@
 #include <memory>
 #include <optional>
 
+#include "model/chat_segments.h"
 #include "model/chat_tokens.h"
 #include "model/config.h"
 #include "model/tokenizer.h"
 #include "router/engine/engine.h"
 #include "router/frontend/completions.h"
+#include "router/grammar/grammar_vocabulary.h"
 #include "router/metrics.h"
 
 namespace coterie {
@@ -23,10 +25,13 @@ class EngineCompletions final : public Completions {
 
   absl::StatusOr<std::unique_ptr<Answer>> Start(ChatRequest request) override;
   absl::StatusOr<std::unique_ptr<Answer>> Start(TextRequest request) override;
+  // Tokens of the prompt that a request would have.
+  absl::StatusOr<int64_t> CountTokens(const ChatRequest& request) const;
 
  private:
   absl::StatusOr<std::unique_ptr<Answer>> StartChat(ChatRequest request);
   absl::StatusOr<std::unique_ptr<Answer>> StartText(TextRequest request);
+  absl::StatusOr<EncodedChat> Encode(const ChatRequest& request, bool* ends_in_channel) const;
   // What does not depend on the prompt.
   absl::StatusOr<EngineRequest> Common(const CompletionOptions& options);
   absl::StatusOr<std::vector<int32_t>> ReadPrompt(const TextRequest& request) const;
@@ -36,6 +41,7 @@ class EngineCompletions final : public Completions {
   Engine* const engine_;
   RouterMetrics* const metrics_;
   const absl::StatusOr<ChatTokens> chat_tokens_;
+  const GrammarVocabulary grammar_;
   std::atomic<uint64_t> num_requests_{0};
 };
 
