@@ -4,12 +4,17 @@
 #include <vector>
 
 #include "absl/flags/flag.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "kernels/status_macros.h"
 #include "model/load_flags.h"
 #include "ops/process/flags.h"
+#include "ops/process/log.h"
+#include "ops/process/port_file.h"
 #include "ops/process/server_process.h"
+#include "router/http_frontend.h"
 #include "router/router_stack.h"
 
 ABSL_FLAG(std::string, model, "",
@@ -42,6 +47,19 @@ ABSL_FLAG(bool, prefix_cache, true,
 ABSL_FLAG(std::string, api_keys_file, "",
           "Lines `TENANT KEY [WEIGHT]`: who may call, and with what share when all want more than "
           "there is. Empty: everybody may call, and all are one tenant.");
+ABSL_FLAG(int, http_port, 1234,
+          "Port of the HTTP door, for clients of OpenAI's and Anthropic's APIs; 0: a free one, -1: "
+          "none.");
+ABSL_FLAG(std::string, http_port_file, "",
+          "File that gets the HTTP port once requests are taken; empty: none.");
+ABSL_FLAG(int, http_threads, 2, "Threads of the HTTP door, for all its connections.");
+ABSL_FLAG(absl::Duration, http_request_timeout, absl::Hours(1),
+          "A request by HTTP that has not ended by then does.");
+ABSL_FLAG(bool, http_allow_all_origins, false,
+          "Web pages of other sites may call this router (CORS).");
+ABSL_FLAG(std::vector<std::string>, model_names, {"gemma-4-26b-a4b"},
+          "What /v1/models lists. Requests may name any model.");
+ABSL_FLAG(bool, thinking, false, "By HTTP: reason before answering, where a request says nothing.");
 ABSL_FLAG(absl::Duration, promote_after, absl::Seconds(30),
           "A request that has waited for so long goes before those of higher priority.");
 ABSL_FLAG(absl::Duration, dispatch_timeout, absl::Seconds(10),
@@ -103,14 +121,56 @@ absl::StatusOr<RouterOptions> ReadFlags() {
   return options;
 }
 
-absl::Status Run(RouterOptions options) {
-  ASSIGN_OR_RETURN(auto process, ServerProcess::Create(ServerOptionsFromFlags("router")));
+absl::StatusOr<HttpFrontend::Options> ReadHttpFlags() {
+  HttpFrontend::Options options;
+  options.server.port = absl::GetFlag(FLAGS_http_port);
+  options.server.num_threads = absl::GetFlag(FLAGS_http_threads);
+  options.model_names = absl::GetFlag(FLAGS_model_names);
+  options.default_thinking = absl::GetFlag(FLAGS_thinking);
+  options.allow_all_origins = absl::GetFlag(FLAGS_http_allow_all_origins);
+  options.request_timeout = absl::GetFlag(FLAGS_http_request_timeout);
+  if (options.server.port < -1 || options.server.port > 65535)
+    return absl::InvalidArgumentError("--http_port is -1 to 65535");
+  if (options.server.num_threads < 1 || options.server.num_threads > 256)
+    return absl::InvalidArgumentError("--http_threads is 1 to 256");
+  if (options.model_names.empty() || options.model_names.front().empty())
+    return absl::InvalidArgumentError("--model_names is empty");
+  if (options.request_timeout <= absl::ZeroDuration())
+    return absl::InvalidArgumentError("--http_request_timeout is above zero");
+  return options;
+}
+
+// Null with --http_port=-1.
+absl::StatusOr<std::unique_ptr<HttpFrontend>> StartHttp(HttpFrontend::Options options,
+                                                        const std::string& listen_address,
+                                                        RouterStack* stack,
+                                                        ServerProcess* process) {
+  if (options.server.port < 0) return nullptr;
+  // A gRPC door on a socket in the file system says nothing of where HTTP shall listen.
+  if (!absl::StartsWith(listen_address, "unix:")) options.server.listen_address = listen_address;
+  options.metrics_text = [process] { return process->MetricsText(); };
+  ASSIGN_OR_RETURN(auto http, HttpFrontend::Start(std::move(options), stack, process->metrics()));
+  LogInfo("serving HTTP", {{"port", http->port()}});
+  const absl::Status written = WritePortFile(absl::GetFlag(FLAGS_http_port_file), http->port());
+  if (!written.ok()) {
+    http->Stop(absl::Now());
+    return written;
+  }
+  return http;
+}
+
+absl::Status Run(RouterOptions options, HttpFrontend::Options http_options) {
+  const ServerOptions server = ServerOptionsFromFlags("router");
+  ASSIGN_OR_RETURN(auto process, ServerProcess::Create(server));
   ASSIGN_OR_RETURN(const auto stack, RouterStack::Create(std::move(options), process->metrics()));
-  RETURN_IF_ERROR(process->Start(stack->grpc_door().services()));
-  const absl::Time deadline = process->WaitForDrain();
+  ASSIGN_OR_RETURN(const auto http, StartHttp(std::move(http_options), server.listen_address,
+                                              stack.get(), process.get()));
+  const absl::Status started = process->Start(stack->grpc_door().services());
+  const absl::Time deadline = started.ok() ? process->WaitForDrain() : absl::Now();
   stack->Stop(deadline);
+  if (http != nullptr) http->Stop(deadline);
   process->Stop(deadline);
-  return absl::OkStatus();
+  return started;
 }
 
 }  // namespace
@@ -124,5 +184,7 @@ int main(int argc, char** argv) {
     coterie::ExitWithUsageError("--model is required: a model directory or a .gguf file");
   absl::StatusOr<coterie::RouterOptions> options = coterie::ReadFlags();
   if (!options.ok()) coterie::ExitWithUsageError(options.status().message());
-  return coterie::ExitCodeFor(coterie::Run(*std::move(options)));
+  absl::StatusOr<coterie::HttpFrontend::Options> http = coterie::ReadHttpFlags();
+  if (!http.ok()) coterie::ExitWithUsageError(http.status().message());
+  return coterie::ExitCodeFor(coterie::Run(*std::move(options), *std::move(http)));
 }

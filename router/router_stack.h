@@ -54,7 +54,7 @@ class RouterStack {
   void Stop(absl::Time deadline) { engine_->Stop(deadline); }
 
   GrpcDoor& grpc_door() { return *grpc_door_; }
-  Completions& completions() { return *completions_; }
+  EngineCompletions& completions() { return *completions_; }
   const Tenants& tenants() const { return tenants_; }
   Engine& engine() { return *engine_; }
   WorkerSet& workers() { return *workers_; }

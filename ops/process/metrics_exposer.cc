@@ -4,12 +4,15 @@
 #include <netinet/in.h>
 #include <prometheus/exposer.h>
 #include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <exception>
 #include <future>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -53,6 +56,13 @@ absl::StatusOr<std::unique_ptr<MetricsExposer>> MetricsExposer::Create(
   result->exposer_->RegisterCollectable(result->registry_);
   result->exposer_->RegisterCollectable(result->process_metrics_);
   return result;
+}
+
+std::string MetricsExposer::Text() const {
+  std::vector<prometheus::MetricFamily> families = registry_->Collect();
+  for (prometheus::MetricFamily& family : process_metrics_->Collect())
+    families.push_back(std::move(family));
+  return prometheus::TextSerializer().Serialize(families);
 }
 
 MetricsExposer::~MetricsExposer() {

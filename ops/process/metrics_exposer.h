@@ -29,6 +29,8 @@ class MetricsExposer {
 
   prometheus::Registry& registry() { return *registry_; }
   int port() const { return port_; }
+  // What /metrics says, without the exposer's own.
+  std::string Text() const;
 
  private:
   MetricsExposer() = default;

@@ -63,6 +63,8 @@ class ServerProcess {
 
   // Where the process registers its metrics.
   prometheus::Registry& metrics() { return exposer_->registry(); }
+  // The page at /metrics, for processes that have other doors too.
+  std::string MetricsText() const { return exposer_->Text(); }
 
   // Accepts calls on the port and says SERVING. The services outlive Stop. `configure` may change
   // the gRPC server's limits. Unavailable when the port is taken, InvalidArgument when the address

@@ -43,7 +43,7 @@ absl::Status Engine::CheckFits(EngineRequest* request) const {
   const auto prompt = static_cast<int64_t>(request->prompt.size());
   CHECK_GT(prompt, 0);
   if (prompt >= options_.max_context) {
-    return absl::InvalidArgumentError(
+    return absl::OutOfRangeError(
         absl::StrCat("the prompt has ", prompt, " tokens; this router takes at most ",
                      options_.max_context - 1, " so that one can be generated (--max_context)"));
   }
@@ -121,6 +121,11 @@ absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> Engine::Submit(EngineR
 absl::StatusOr<std::shared_ptr<TokenStream>> Engine::Submit(EngineRequest request) {
   ASSIGN_OR_RETURN(const auto streams, Submit(std::move(request), 1));
   return streams.front();
+}
+
+bool Engine::is_stopping() const {
+  std::lock_guard<std::mutex> lock(mu_);
+  return stopping_;
 }
 
 void Engine::Stop(absl::Time deadline) {

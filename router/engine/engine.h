@@ -45,10 +45,10 @@ class Engine {
          RouterMetrics* metrics);
   ~Engine();  // Stop must have been called
 
-  // `num_choices` answers to one request, whose n-th draws with seed + n. InvalidArgument: longer
-  // than max_context or than the cache can ever hold. ResourceExhausted, with RetryAfter: a queue
-  // is full. Unavailable: the engine stops. A request without a home for one of its experts fails
-  // in its first step.
+  // `num_choices` answers to one request, whose n-th draws with seed + n. OutOfRange: the prompt
+  // is longer than max_context. InvalidArgument: longer than the cache can ever hold.
+  // ResourceExhausted, with RetryAfter: a queue is full. Unavailable: the engine stops. A request
+  // without a home for one of its experts fails in its first step.
   absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> Submit(EngineRequest request,
                                                                    int64_t num_choices);
   absl::StatusOr<std::shared_ptr<TokenStream>> Submit(EngineRequest request);
@@ -56,6 +56,9 @@ class Engine {
   // Takes no new requests, finishes those in hand until `deadline`, fails the rest with
   // Unavailable, and joins the thread.
   void Stop(absl::Time deadline);
+
+  // New requests are refused.
+  bool is_stopping() const;
 
   const Options& options() const { return options_; }
   int64_t num_running() const { return num_running_; }

@@ -138,7 +138,7 @@ std::string Api::ErrorJson(const Call& call, const ApiError& error) {
 }
 
 void Api::SendError(const Call& call, ApiError error, ReplySink* sink) const {
-  HttpReply reply = {.status = error.http_status, .headers = call.headers};
+  WholeReply reply = {.status = error.http_status, .headers = call.headers};
   if (error.retry_after_seconds > 0) {
     reply.headers.emplace_back("Retry-After", std::to_string(error.retry_after_seconds));
   }
@@ -150,7 +150,7 @@ void Api::SendError(const Call& call, ApiError error, ReplySink* sink) const {
 void Api::SendPage(const Call& call, ReplySink* sink) const {
   auto page = MakePage(call.route, options_.pages);
   if (auto* error = std::get_if<ApiError>(&page)) return SendError(call, std::move(*error), sink);
-  HttpReply& reply = std::get<HttpReply>(page);
+  WholeReply& reply = std::get<WholeReply>(page);
   reply.headers = call.headers;
   sink->Send(std::move(reply));
 }
@@ -181,6 +181,7 @@ ReplyStamp Api::Stamp(const Call& call, const ReplyForm& form) const {
 void Api::SetCaller(const Call& call, CompletionOptions* options) const {
   options->request_id = call.request_id;
   options->tenant = call.tenant;
+  options->deadline = options_.now() + options_.request_timeout;
   if (!call.session_id.empty()) options->session_id = call.session_id;
 }
 
@@ -214,11 +215,11 @@ absl::Status Api::StartText(const Call& call, const ChatJson& body,
   return absl::OkStatus();
 }
 
-absl::StatusOr<HttpReply> Api::CountTokens(const Call& call, const ChatJson& body) const {
+absl::StatusOr<WholeReply> Api::CountTokens(const Call& call, const ChatJson& body) const {
   if (!options_.count_tokens) return absl::NotFoundError("Tokens are not counted here.");
   ASSIGN_OR_RETURN(const ChatBody chat, ReadBody(call.route.endpoint, body));
   ASSIGN_OR_RETURN(const int64_t num_tokens, options_.count_tokens(chat.request));
-  HttpReply reply = {.headers = call.headers};
+  WholeReply reply = {.headers = call.headers};
   reply.body = DumpJson(ChatJson::object({{"input_tokens", num_tokens}}));
   return reply;
 }

@@ -50,6 +50,9 @@ class Api {
     // Tokens of a prompt, for /v1/messages/count_tokens. Missing: there is no such endpoint.
     std::function<absl::StatusOr<int64_t>(const ChatRequest&)> count_tokens;
 
+    // A request that has not ended by then does.
+    absl::Duration request_timeout = absl::InfiniteDuration();
+
     std::function<absl::Time()> now = absl::Now;
     std::function<uint64_t()> random;  // ids of replies; they must not be guessed or repeat
   };
@@ -81,7 +84,7 @@ class Api {
   void SetCaller(const Call& call, CompletionOptions* options) const;
   absl::Status StartChat(const Call& call, const ChatJson& body, Exchange::Options* started) const;
   absl::Status StartText(const Call& call, const ChatJson& body, Exchange::Options* started) const;
-  absl::StatusOr<HttpReply> CountTokens(const Call& call, const ChatJson& body) const;
+  absl::StatusOr<WholeReply> CountTokens(const Call& call, const ChatJson& body) const;
 
   const Options options_;
 };

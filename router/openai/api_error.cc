@@ -1,11 +1,13 @@
 #include "router/openai/api_error.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "model/chat_json.h"
+#include "router/engine/retry_after.h"
 #include "router/openai/json_text.h"
 
 namespace coterie {
@@ -14,7 +16,12 @@ namespace {
 constexpr absl::string_view kParamPayload = "coterie/param";
 
 // How long a queue takes to move on is not known here; a second keeps clients from hammering.
-constexpr int kRetryAfterSeconds = 1;
+// Whole seconds, at least one: HTTP has no finer ones.
+int RetryAfterSeconds(const absl::Status& status) {
+  const absl::Duration wait = RetryAfter(status).value_or(absl::Seconds(1));
+  return static_cast<int>(
+      std::clamp<int64_t>(absl::ToInt64Seconds(absl::Ceil(wait, absl::Seconds(1))), 1, 3600));
+}
 
 ChatJson OrNull(const std::string& text) { return text.empty() ? ChatJson() : ChatJson(text); }
 
@@ -79,14 +86,14 @@ ApiError ApiError::FromStatus(const absl::Status& status) {
       break;
     case absl::StatusCode::kResourceExhausted:
       set(429, "rate_limit_error", "rate_limit_exceeded");
-      error.retry_after_seconds = kRetryAfterSeconds;
+      error.retry_after_seconds = RetryAfterSeconds(status);
       break;
     case absl::StatusCode::kCancelled:
       set(499, "server_error", "cancelled");
       break;
     case absl::StatusCode::kUnavailable:
       set(503, "server_error", "unavailable");
-      error.retry_after_seconds = kRetryAfterSeconds;
+      error.retry_after_seconds = RetryAfterSeconds(status);
       break;
     case absl::StatusCode::kDeadlineExceeded:
       set(504, "server_error", "timeout");

@@ -81,7 +81,7 @@ void Exchange::Fail(const absl::Status& status) {
     Write(options_.writer->Fail(error));
     sink_->End();
   } else {
-    HttpReply reply = {.status = error.http_status, .headers = options_.headers};
+    WholeReply reply = {.status = error.http_status, .headers = options_.headers};
     reply.body = options_.error_json(error);
     if (error.retry_after_seconds > 0) {
       reply.headers.emplace_back("Retry-After", std::to_string(error.retry_after_seconds));

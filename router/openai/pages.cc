@@ -36,8 +36,8 @@ std::string ModelList(const PageSource& source) {
   return DumpJson(list);
 }
 
-HttpReply FrontPage(const PageSource& source) {
-  HttpReply reply = {.content_type = "text/plain; charset=utf-8"};
+WholeReply FrontPage(const PageSource& source) {
+  WholeReply reply = {.content_type = "text/plain; charset=utf-8"};
   reply.body =
       absl::StrCat("This is Coterie, serving ", source.models.front(),
                    ".\n\n"
@@ -48,28 +48,28 @@ HttpReply FrontPage(const PageSource& source) {
 
 }  // namespace
 
-std::variant<HttpReply, ApiError> MakePage(const Route& route, const PageSource& source) {
+std::variant<WholeReply, ApiError> MakePage(const Route& route, const PageSource& source) {
   switch (route.endpoint) {
     case Endpoint::kModels:
-      return HttpReply{.body = ModelList(source)};
+      return WholeReply{.body = ModelList(source)};
     case Endpoint::kModel: {
       const auto& ids = source.models;
       if (std::find(ids.begin(), ids.end(), route.model) == ids.end())
         return ApiError::OfRequest(404, "There is no such model here.", "model_not_found");
-      return HttpReply{.body = DumpJson(Card(route.model, source))};
+      return WholeReply{.body = DumpJson(Card(route.model, source))};
     }
     case Endpoint::kMetrics:
       if (!source.metrics)
         return ApiError::OfRequest(404, "There are no metrics here.", "unknown_url");
-      return HttpReply{.content_type = "text/plain; version=0.0.4; charset=utf-8",
-                       .body = source.metrics()};
+      return WholeReply{.content_type = "text/plain; version=0.0.4; charset=utf-8",
+                        .body = source.metrics()};
     case Endpoint::kReady: {
       const absl::Status ready = source.ready ? source.ready() : absl::OkStatus();
       if (!ready.ok()) return ApiError::FromStatus(ready);
-      return HttpReply{.body = kOk};
+      return WholeReply{.body = kOk};
     }
     case Endpoint::kHealth:
-      return HttpReply{.body = kOk};
+      return WholeReply{.body = kOk};
     default:
       return FrontPage(source);
   }

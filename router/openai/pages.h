@@ -33,7 +33,7 @@ struct PageSource {
 // A model is {"id", "object": "model", "created", "owned_by", "max_model_len"}, and what
 // Anthropic's clients look for: "type", "display_name", "created_at", "lifecycle",
 // "max_input_tokens".
-std::variant<HttpReply, ApiError> MakePage(const Route& route, const PageSource& source);
+std::variant<WholeReply, ApiError> MakePage(const Route& route, const PageSource& source);
 
 }  // namespace coterie
 

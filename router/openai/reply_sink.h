@@ -13,7 +13,7 @@ namespace coterie {
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
 // A reply that is known whole.
-struct HttpReply {
+struct WholeReply {
   int status = 200;
   std::string content_type = "application/json";
   HttpHeaders headers;  // others than Content-Type and Content-Length
@@ -25,7 +25,7 @@ class ReplySink {
  public:
   virtual ~ReplySink() = default;
 
-  virtual void Send(HttpReply reply) = 0;
+  virtual void Send(WholeReply reply) = 0;
   // 200 and text/event-stream; `headers` are the others.
   virtual void BeginEvents(HttpHeaders headers) = 0;
   // Whole events, as bytes.

@@ -65,7 +65,7 @@ absl::StatusOr<std::unique_ptr<Answer>> FakeCompletions::Next() {
   return std::make_unique<FakeAnswer>(script, usage, &num_cancelled);
 }
 
-void RecordingSink::Send(HttpReply sent) {
+void RecordingSink::Send(WholeReply sent) {
   CHECK(!streams);
   ++num_replies;
   reply = std::move(sent);

@@ -72,7 +72,7 @@ class FakeCompletions : public Completions {
 
 class RecordingSink : public ReplySink {
  public:
-  void Send(HttpReply reply) override;
+  void Send(WholeReply reply) override;
   void BeginEvents(HttpHeaders headers) override;
   void Write(std::string events) override;
   void End() override;
@@ -82,7 +82,7 @@ class RecordingSink : public ReplySink {
   std::string Header(const std::string& name) const;
 
   int num_replies = 0;
-  HttpReply reply;  // its body is the events when they are a stream
+  WholeReply reply;  // its body is the events when they are a stream
   bool streams = false;
   bool ended = false;
   bool is_full = false;
