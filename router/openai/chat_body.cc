@@ -81,6 +81,7 @@ absl::StatusOr<ChatBody> ReadChatBody(const ChatJson& body, const ChatRequest& d
   ReadSampling(&fields, &request.options);
   ReadStop("stop", &fields, &request.options);
   ReadSession(&fields, &request.options);
+  RefuseOtherServersFields(&fields);
   ReadLogprobs(&fields, &request.options);
   fields.Int("n", 1, kChoicesMax, &request.options.num_choices);
   fields.Int("max_tokens", 1, INT64_MAX, &request.options.max_tokens);

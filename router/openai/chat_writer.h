@@ -12,8 +12,9 @@
 //   |                                 |                            | chunk of an index lacks them |
 //   | openai-agents                   | right                      | right                        |
 //
-// What broke agents at vLLM (#42696) was the last but one: calls whose first chunk had no id or no
-// name. Nor does a chunk with arguments have a finish_reason.
+// vllm#42696 proposes the left column, because agents on Vercel's SDK had died of "Expected 'id' to
+// be a string". The SDK says so only of the first chunk of an index; the right column is what it
+// wants. Nor does a chunk with arguments have a finish_reason.
 #ifndef COTERIE_ROUTER_OPENAI_CHAT_WRITER_H_
 #define COTERIE_ROUTER_OPENAI_CHAT_WRITER_H_
 

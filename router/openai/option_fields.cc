@@ -113,4 +113,16 @@ void ReadSession(FieldReader* fields, CompletionOptions* options) {
   fields->Bool("rails", &options->rails);
 }
 
+void RefuseOtherServersFields(FieldReader* fields) {
+  for (const char* name : {"guided_json", "guided_regex", "guided_choice", "guided_grammar",
+                           "structured_outputs", "grammar", "json_schema", "regex", "ebnf"}) {
+    fields->Refuse(name, "use `response_format`");
+  }
+  for (const char* name : {"allowed_token_ids", "bad_words", "chat_template",
+                           "continue_final_message", "include_stop_str_in_output",
+                           "logits_processors", "truncate_prompt_tokens", "use_beam_search"}) {
+    fields->Refuse(name, "this server does not do this");
+  }
+}
+
 }  // namespace coterie

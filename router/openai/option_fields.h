@@ -22,6 +22,10 @@ void ReadStop(const char* name, FieldReader* fields, CompletionOptions* options)
 // session_id (or prompt_cache_key), resume_hint, priority, rails.
 void ReadSession(FieldReader* fields, CompletionOptions* options);
 
+// Fields of other servers that would change what is generated, and are not known here: a client
+// that counts on one must hear of it. `response_format` does what most of them do.
+void RefuseOtherServersFields(FieldReader* fields);
+
 }  // namespace coterie
 
 #endif  // COTERIE_ROUTER_OPENAI_OPTION_FIELDS_H_

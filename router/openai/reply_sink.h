@@ -15,8 +15,8 @@ using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 // A reply that is known whole.
 struct WholeReply {
   int status = 200;
-  std::string content_type = "application/json";
-  HttpHeaders headers;  // others than Content-Type and Content-Length
+  std::string content_type = "application/json";  // empty: there is no body
+  HttpHeaders headers;                            // others than Content-Type and Content-Length
   std::string body;
 };
 
@@ -25,6 +25,7 @@ class ReplySink {
  public:
   virtual ~ReplySink() = default;
 
+  // The transport leaves out the body of a reply to HEAD.
   virtual void Send(WholeReply reply) = 0;
   // 200 and text/event-stream; `headers` are the others.
   virtual void BeginEvents(HttpHeaders headers) = 0;

@@ -68,6 +68,7 @@ void ReadOptions(FieldReader* fields, TextRequest* request) {
   ReadSampling(fields, &options);
   ReadStop("stop", fields, &options);
   ReadSession(fields, &options);
+  RefuseOtherServersFields(fields);
   fields->Int("n", 1, kChoicesMax, &options.num_choices);
   fields->Int("max_tokens", 1, INT64_MAX, &options.max_tokens);
   options.logprobs = fields->Has("logprobs");
