@@ -3,6 +3,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <utility>
@@ -23,8 +24,8 @@ constexpr int kUnsentBytesMax = 64 << 10;
 
 // One a thread: reads never wait while they hold it.
 char* ReadBuffer() {
-  thread_local const std::unique_ptr<char[]> buffer(new char[kReadBytes]);
-  return buffer.get();
+  thread_local std::array<char, kReadBytes> buffer;
+  return buffer.data();
 }
 
 std::string PeerOf(const Socket& socket) {
@@ -171,7 +172,7 @@ bool Connection::ChargeBody() {
 
 void Connection::HandOver() {
   state_ = State::kAnswering;
-  SetDeadline(Clock::time_point::max());
+  BeginWriteDeadline();
   context_->body_bytes -= std::exchange(charged_bytes_, 0);
   HttpRequest request = parser_.TakeRequest();
   request.peer = peer_;
@@ -187,7 +188,7 @@ void Connection::HandOver() {
 // The server's own answer, the last on this connection.
 void Connection::Refuse(const HttpError& error) {
   state_ = State::kClosing;
-  SetDeadline(Clock::time_point::max());
+  BeginWriteDeadline();
   parser_.Release();
   context_->body_bytes -= std::exchange(charged_bytes_, 0);
   ReplyHead head = {.status = error.status, .content_type = "application/json"};

@@ -73,9 +73,11 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   // connection_end.cc: answers, time, and the end.
   void Flush();
   void OnWritten(size_t num_bytes);
+  void AwaitRoom();
   void OnAnswered();
   void SetDeadline(Clock::time_point deadline);
   void SetDeadlineIn(absl::Duration wait);
+  void BeginWriteDeadline();  // if something waits for room; else there is none
   void ArmTimer();
   void OnDeadline();
   void DropStream();
@@ -104,7 +106,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
 
   std::string writing_;  // handed to the kernel, from writing_at_ on
   size_t writing_at_ = 0;
-  bool write_under_way_ = false;
+  bool awaiting_room_ = false;  // in the kernel, for more of it
 
   // The timer is set for the earliest deadline that there was and looks again when it fires: moving
   // the deadline on with each write costs nothing.

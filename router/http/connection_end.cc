@@ -15,37 +15,42 @@ constexpr size_t kKeptCapacity = 4 << 10;
 
 }  // namespace
 
+// Straight to the kernel, which nearly always takes it all; who takes less is waited for.
 void Connection::Flush() {
-  if (write_under_way_ || state_ == State::kClosed) return;
+  if (awaiting_room_ || state_ == State::kClosed) return;
   if (writing_.empty()) outgoing_.Take(&writing_);
-  if (writing_.empty()) {
-    if (outgoing_.Finish()) OnAnswered();
-    return;
+  if (!writing_.empty()) {
+    error_code ec;
+    const size_t num_bytes = socket_.write_some(
+        asio::buffer(writing_.data() + writing_at_, writing_.size() - writing_at_), ec);
+    if (ec && ec != asio::error::would_block && ec != asio::error::try_again) return Close();
+    if (num_bytes > 0) OnWritten(num_bytes);
+    if (!writing_.empty()) return AwaitRoom();
   }
-  write_under_way_ = true;
-  if (state_ != State::kReading) SetDeadlineIn(context_->options.write_timeout);
-  socket_.async_write_some(
-      asio::buffer(writing_.data() + writing_at_, writing_.size() - writing_at_),
-      [self = shared_from_this()](error_code ec, size_t num_bytes) {
-        self->write_under_way_ = false;
-        if (self->state_ == State::kClosed) return;
-        if (ec) return self->Close();
-        self->OnWritten(num_bytes);
-      });
+  // What was written meanwhile has posted its own Flush.
+  if (outgoing_.Finish()) OnAnswered();
 }
 
 void Connection::OnWritten(size_t num_bytes) {
   outgoing_.Sent(num_bytes);
   context_->observer->BytesSent(static_cast<int64_t>(num_bytes));
   writing_at_ += num_bytes;
-  if (writing_at_ == writing_.size()) {
-    writing_at_ = 0;
-    writing_.clear();
-    if (writing_.capacity() > kKeptCapacity) std::string().swap(writing_);
-    // Nothing waits; the next write sets it anew. A request's deadline is not a write's.
-    if (state_ != State::kReading) SetDeadline(Clock::time_point::max());
-  }
-  Flush();
+  // A request's deadline is not a write's.
+  if (state_ != State::kReading) SetDeadline(Clock::time_point::max());
+  if (writing_at_ < writing_.size()) return;
+  writing_at_ = 0;
+  writing_.clear();
+  if (writing_.capacity() > kKeptCapacity) std::string().swap(writing_);
+}
+
+void Connection::AwaitRoom() {
+  awaiting_room_ = true;
+  if (state_ != State::kReading && deadline_ == Clock::time_point::max()) BeginWriteDeadline();
+  socket_.async_wait(Socket::wait_write, [self = shared_from_this()](error_code ec) {
+    self->awaiting_room_ = false;
+    if (self->state_ == State::kClosed) return;
+    ec ? self->Close() : self->Flush();
+  });
 }
 
 void Connection::OnAnswered() {
@@ -66,6 +71,14 @@ void Connection::OnAnswered() {
   if (input_ended_ || (context_->stopping && socket_.available(ec) == 0)) return Close();
   SetDeadlineIn(context_->options.linger_timeout);
   AwaitBytes();
+}
+
+void Connection::BeginWriteDeadline() {
+  if (awaiting_room_) {
+    SetDeadlineIn(context_->options.write_timeout);
+  } else {
+    SetDeadline(Clock::time_point::max());
+  }
 }
 
 void Connection::SetDeadlineIn(absl::Duration wait) {

@@ -57,7 +57,8 @@ class HttpReply {
   virtual void OnClosed(std::function<void()> closed) = 0;
 
   // Runs `work` on a thread of the server, never two of one connection at a time and in the order
-  // of the calls. False, and `work` is dropped, when the connection has closed.
+  // of the calls. False, and `work` is dropped, when the connection has closed; `work` that was
+  // posted before it closes still runs, perhaps after `closed`.
   virtual bool Post(std::function<void()> work) = 0;
 
   // Written and not yet taken by the kernel.

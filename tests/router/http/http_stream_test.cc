@@ -25,14 +25,6 @@ using ::testing::HasSubstr;
 
 constexpr absl::string_view kGet = "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n";
 
-bool UnderSanitizer() {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return true;
-#else
-  return false;
-#endif
-}
-
 // A number of /proc/self/status.
 int64_t ProcessStatus(absl::string_view name) {
   std::ifstream status("/proc/self/status");
@@ -256,6 +248,7 @@ TEST(HttpStreamTest, ManyStreamsAreWrittenByManyThreads) {
   ASSERT_TRUE(streams.Await(kStreams));
   const auto replies = streams.replies();
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       for (int e = 0; e < kEvents; ++e) {

@@ -70,6 +70,14 @@ class TestServer : public HttpHandler, public HttpObserver {
   bool stopped_ = false;
 };
 
+inline bool UnderSanitizer() {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  return true;
+#else
+  return false;
+#endif
+}
+
 // Waits, looking again and again, for what other threads bring about; false after 20 s.
 template <typename Condition>
 bool Eventually(Condition condition) {
