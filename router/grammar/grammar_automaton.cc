@@ -20,15 +20,10 @@ int32_t GrammarAutomaton::StateAt(int32_t node) {
 }
 
 int32_t GrammarAutomaton::ComputeAfterByte(int32_t state, uint8_t byte) {
-  State& from = *states_[state];
-  if (from.next == nullptr) {
-    from.next = std::make_unique<std::array<int32_t, 256>>();
-    from.next->fill(kUnknown);
-  }
   pending_.clear();
-  for (const Place& place : from.places) Step(place, byte);
+  for (const Place& place : *states_[state]) Step(place, byte);
   const int32_t next = pending_.empty() ? kDead : Close();
-  (*from.next)[byte] = next;
+  next_[static_cast<size_t>(state) << 8 | byte] = next;
   return next;
 }
 
@@ -38,7 +33,7 @@ int32_t GrammarAutomaton::AfterControl(int32_t state, int32_t token) {
     return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
   };
   pending_.clear();
-  for (const Place& place : states_[state]->places) {
+  for (const Place& place : *states_[state]) {
     const GrammarNode& node = program_.nodes[place.node];
     if (node.kind == Kind::kControl && contains(node.a)) {
       pending_.push_back({node.next, place.stack, place.aux});
@@ -56,7 +51,7 @@ void GrammarAutomaton::AppendControls(int32_t state, std::vector<int32_t>* token
     const auto& more = program_.controls[set];
     tokens->insert(tokens->end(), more.begin(), more.end());
   };
-  for (const Place& place : states_[state]->places) {
+  for (const Place& place : *states_[state]) {
     const GrammarNode& node = program_.nodes[place.node];
     if (node.kind == Kind::kControl) append(node.a);
     if (node.kind != Kind::kString) continue;
@@ -67,7 +62,7 @@ void GrammarAutomaton::AppendControls(int32_t state, std::vector<int32_t>* token
 }
 
 bool GrammarAutomaton::Has(int32_t state, Kind kind) const {
-  const auto& places = states_[state]->places;
+  const auto& places = *states_[state];
   return std::any_of(places.begin(), places.end(),
                      [&](const Place& place) { return program_.nodes[place.node].kind == kind; });
 }
@@ -120,10 +115,9 @@ int32_t GrammarAutomaton::Close() {
   const auto [found, added] =
       ids_.try_emplace(std::move(places), static_cast<int32_t>(states_.size()));
   if (added) {
-    auto state = std::make_unique<State>();
-    state->places = found->first;
-    state->strings = Summary(state->places);
-    states_.push_back(std::move(state));
+    states_.push_back(&found->first);
+    strings_.push_back(Summary(found->first));
+    next_.resize(next_.size() + 256, kUnknown);
   }
   return found->second;
 }
@@ -277,9 +271,11 @@ GrammarAutomaton::Strings GrammarAutomaton::Summary(const std::vector<Place>& pl
 }
 
 int32_t GrammarAutomaton::Restart(int32_t state) {
-  std::vector<Place> places = states_[state]->places;
+  std::vector<Place> places = *states_[state];
   const std::vector<Frame> old_frames = std::move(frames_);
   states_.clear();
+  next_.clear();
+  strings_.clear();
   ids_.clear();
   frames_.clear();
   frame_ids_.clear();

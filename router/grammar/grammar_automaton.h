@@ -2,14 +2,13 @@
 #ifndef COTERIE_ROUTER_GRAMMAR_GRAMMAR_AUTOMATON_H_
 #define COTERIE_ROUTER_GRAMMAR_GRAMMAR_AUTOMATON_H_
 
-#include <array>
 #include <cstdint>
-#include <memory>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/node_hash_map.h"
 #include "router/grammar/grammar_program.h"
 
 namespace coterie {
@@ -35,9 +34,8 @@ class GrammarAutomaton {
   int32_t StateAt(int32_t node);
   // kDead when nothing goes on so.
   int32_t AfterByte(int32_t state, uint8_t byte) {
-    const auto& next = states_[state]->next;
-    if (next != nullptr && (*next)[byte] != kUnknown) return (*next)[byte];
-    return ComputeAfterByte(state, byte);
+    const int32_t next = next_[static_cast<size_t>(state) << 8 | byte];
+    return next != kUnknown ? next : ComputeAfterByte(state, byte);
   }
   int32_t AfterControl(int32_t state, int32_t token);
 
@@ -50,7 +48,7 @@ class GrammarAutomaton {
     int64_t json_chars = -1, call_chars = -1;  // that the longest may still have; -1: no such place
     bool only_json = true, only_call = true;   // there is no other place
   };
-  const Strings& StringsOf(int32_t state) const { return states_[state]->strings; }
+  const Strings& StringsOf(int32_t state) const { return strings_[state]; }
 
   // Work done to find states, in places looked at.
   int64_t work() const { return work_; }
@@ -88,11 +86,6 @@ class GrammarAutomaton {
       return H::combine(std::move(hash), frame.node, frame.below, frame.aux);
     }
   };
-  struct State {
-    std::vector<Place> places;  // sorted; only those that a symbol leads on from
-    std::unique_ptr<std::array<int32_t, 256>> next;
-    Strings strings;
-  };
 
   bool Has(int32_t state, GrammarNode::Kind kind) const;
   int32_t Depth(int32_t stack) const { return stack < 0 ? 0 : frames_[stack].depth; }
@@ -115,8 +108,12 @@ class GrammarAutomaton {
   Strings Summary(const std::vector<Place>& places) const;
 
   const GrammarProgram& program_;
-  std::vector<std::unique_ptr<State>> states_;
-  absl::flat_hash_map<std::vector<Place>, int32_t> ids_;
+  using Places = std::vector<Place>;  // sorted; only those that a symbol leads on from
+  absl::node_hash_map<Places, int32_t> ids_;
+  // By state.
+  std::vector<const Places*> states_;  // keys of ids_
+  std::vector<int32_t> next_;          // [num_states][256]
+  std::vector<Strings> strings_;
   std::vector<Frame> frames_;
   absl::flat_hash_map<Frame, int32_t> frame_ids_;
   std::vector<Place> pending_;  // between Step and Close

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "router/grammar/grammar_vocabulary.h"
+#include "router/grammar/value_syntax.h"
 
 namespace coterie {
 

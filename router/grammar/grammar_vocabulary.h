@@ -11,14 +11,9 @@
 #include "model/vocabulary.h"
 #include "router/grammar/byte_trie.h"
 #include "router/grammar/token_mask.h"
+#include "router/grammar/value_syntax.h"
 
 namespace coterie {
-
-// How a value is written.
-enum class ValueSyntax {
-  kJson,
-  kCall,  // Gemma 4's tool calls: bare keys, strings between two quote tokens, without escapes
-};
 
 // Tokens of which every character may stand inside a string as it is, or end nothing at least. In a
 // string nearly all of a vocabulary is such; only the rest has to be looked at.
@@ -58,13 +53,6 @@ class GrammarVocabulary {
   ByteTrie trie_;
   PlainTokens plain_json_, plain_call_;
 };
-
-// True for bytes that may stand inside a string as they are. Those from 0x80 on are part of a
-// character.
-inline bool IsPlainByte(ValueSyntax syntax, uint8_t byte) {
-  if (syntax == ValueSyntax::kJson) return byte >= 0x20 && byte != '"' && byte != '\\';
-  return byte >= 0x20 || byte == '\n' || byte == '\t' || byte == '\r';
-}
 
 }  // namespace coterie
 

@@ -16,6 +16,7 @@ class TokenMask {
       : words_((static_cast<size_t>(num_tokens) + 63) / 64), num_tokens_(num_tokens) {}
 
   void Set(int32_t token) { words_[token >> 6] |= uint64_t{1} << (token & 63); }
+  void Clear(int32_t token) { words_[token >> 6] &= ~(uint64_t{1} << (token & 63)); }
   bool Has(int32_t token) const {
     return token >= 0 && token < num_tokens_ && ((words_[token >> 6] >> (token & 63)) & 1) != 0;
   }
