@@ -42,7 +42,7 @@ absl::Status CompletionOptions::Validate(int64_t vocab_size) const {
   RETURN_IF_ERROR(rules.Validate(vocab_size));
   RETURN_IF_ERROR(CheckStops(*this, vocab_size));
   if (num_choices < 1 || num_choices > kChoicesMax)
-    return Invalid("n is ", num_choices, ", expected 1 to ", kChoicesMax);
+    return Invalid("num_choices (n) is ", num_choices, ", expected 1 to ", kChoicesMax);
   if (max_tokens < 0) return Invalid("max_tokens is ", max_tokens, ", expected 0 or more");
   if (top_logprobs < 0 || top_logprobs > kTopLogprobsMax)
     return Invalid("top_logprobs is ", top_logprobs, ", at most ", kTopLogprobsMax, " are given");

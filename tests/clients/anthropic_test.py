@@ -84,8 +84,9 @@ class MessagesTest(unittest.TestCase):
             self.client.messages.create(**self.options([]))
         self.assertEqual(caught.exception.body["type"], "error")
         self.assertEqual(caught.exception.body["error"]["type"], "invalid_request_error")
-        with self.assertRaises(anthropic.NotFoundError):
-            self.client.messages.create(**{**self.options(CAPITAL), "model": "nobody"})
+        with self.assertRaises(anthropic.BadRequestError) as caught:
+            self.client.messages.create(**{**self.options(CAPITAL), "max_tokens": -1})
+        self.assertIn("max_tokens", caught.exception.body["error"]["message"])
 
 
 if __name__ == "__main__":

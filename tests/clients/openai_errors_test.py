@@ -46,7 +46,9 @@ class ErrorsTest(unittest.TestCase):
         self.assertEqual(error.code, "context_length_exceeded")
 
     def test_a_model_that_is_not_there(self):
-        self.assertEqual(self.refused(openai.NotFoundError, model="nobody").status_code, 404)
+        """There is one model, and agents insist on the names of others: it answers, and says who it is."""
+        messages = [{"role": "user", "content": service.CAPITAL}]
+        self.assertEqual(self.client.chat.completions.create(model="nobody", messages=messages, max_tokens=5).model, service.model())
         with self.assertRaises(openai.NotFoundError):
             self.client.models.retrieve("nobody")
 
