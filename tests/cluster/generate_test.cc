@@ -23,9 +23,10 @@ class GenerateTest : public testing::Test {
                   .engine = {.max_sequences = 4, .max_queued = 8, .max_context = 128},
                   .prefill_chunk = 16}) {}
 
-  void ExpectInvalid(const v1::GenerateRequest& request, const std::string& message) {
+  void ExpectInvalid(const v1::GenerateRequest& request, const std::string& message,
+                     grpc::StatusCode code = grpc::StatusCode::INVALID_ARGUMENT) {
     const Reply reply = cluster_.Generate(request);
-    EXPECT_EQ(reply.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
+    EXPECT_EQ(reply.status.error_code(), code)
         << reply.status.error_message();
     EXPECT_THAT(reply.status.error_message(), HasSubstr(message));
   }

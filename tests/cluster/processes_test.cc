@@ -56,7 +56,7 @@ class ProcessesTest : public testing::Test {
         absl::StrCat("--workers=127.0.0.1:", ports_[0], ",127.0.0.1:", ports_[1]);
     router_ = std::make_unique<ChildProcess>(
         "router/router",
-        std::vector<std::string>{kModel, workers, "--port=0", "--port_file=" + Temp("router"),
+        std::vector<std::string>{kModel, workers, "--port=0", "--http_port=0", "--port_file=" + Temp("router"),
                                  "--metrics_port_file=" + Temp("router_metrics"), "--threads=1",
                                  "--max_context=4000", "--dispatch_timeout=2s"},
         Temp("router.log"));

@@ -91,7 +91,7 @@ TEST_F(EngineTest, RefusesWhatCanNeverFit) {
   EngineRequest request;
   request.prompt.assign(200, 7);
   EXPECT_EQ(stack_->engine().Submit(std::move(request)).status().code(),
-            absl::StatusCode::kInvalidArgument);
+            absl::StatusCode::kOutOfRange);
 }
 
 // A step of one token needs no more of the ring than the window, and a cache for chunks of 512

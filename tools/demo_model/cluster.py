@@ -31,7 +31,7 @@ class Cluster:
             for i in range(NUM_WORKERS):
                 self._start("expert_worker/expert_worker", f"worker{i}", [*flags, f"--shard={i}/{NUM_WORKERS}"])
             workers = ",".join(self._address(f"worker{i}") for i in range(NUM_WORKERS))
-            doors = ["--http_port=0", f"--http_port_file={self._path('router_http')}.port"] if self.http else []
+            doors = ["--http_port=0", f"--http_port_file={self._path('router_http')}.port"] if self.http else ["--http_port=-1"]
             self._start("router/router", "router", [*flags, "--experts=remote", f"--workers={workers}", *doors, *self.router_flags])
             if self.http:
                 self.http_address = self._address("router_http")
