@@ -87,9 +87,9 @@ ChatJson Echo(const ChatJson& body, const ChatRequest& request) {
   ChatJson echo = {{"parallel_tool_calls", request.parallel_tool_calls},
                    {"truncation", "disabled"},
                    {"store", false}};
-  const auto repeat = [&](const char* name, ChatJson missing) {
+  const auto repeat = [&](const char* name, const ChatJson& missing) {
     const auto found = body.find(name);
-    echo[name] = found == body.end() || found->is_null() ? std::move(missing) : *found;
+    echo[name] = found == body.end() || found->is_null() ? missing : *found;
   };
   repeat("instructions", nullptr);
   repeat("max_output_tokens", nullptr);

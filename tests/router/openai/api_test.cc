@@ -293,6 +293,7 @@ TEST_F(ApiTest, ALongCallKeepsItsStreamAlive) {
   call.insert(call.begin() + 2, 9, {.kind = ChatEvent::Kind::kArguments, .text = "x", .call = 0});
   call.insert(call.begin() + 11, {.kind = ChatEvent::Kind::kArguments, .text = R"("})", .call = 0});
   std::vector<std::vector<ChatEvent>> deltas;
+  deltas.reserve(call.size());
   for (const ChatEvent& event : call) deltas.push_back({event});
   completions_.scripts = {ScriptOf(deltas, FinishReason::kToolCalls)};
   options_.now = [this] { return now_ += absl::Seconds(6); };
