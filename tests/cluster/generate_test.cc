@@ -26,8 +26,7 @@ class GenerateTest : public testing::Test {
   void ExpectInvalid(const v1::GenerateRequest& request, const std::string& message,
                      grpc::StatusCode code = grpc::StatusCode::INVALID_ARGUMENT) {
     const Reply reply = cluster_.Generate(request);
-    EXPECT_EQ(reply.status.error_code(), code)
-        << reply.status.error_message();
+    EXPECT_EQ(reply.status.error_code(), code) << reply.status.error_message();
     EXPECT_THAT(reply.status.error_message(), HasSubstr(message));
   }
 
@@ -271,7 +270,8 @@ TEST_F(GenerateTest, BadRequestsAreRefusedByName) {
   ExpectInvalid(request, "tokens is empty");
   ExpectInvalid(TokensRequest({2, 304}, 4), "tokens[1] is 304");
   ExpectInvalid(TokensRequest({2, -1}, 4), "tokens[1] is -1");
-  ExpectInvalid(TokensRequest(std::vector<int32_t>(128, 7), 4), "at most 127");
+  ExpectInvalid(TokensRequest(std::vector<int32_t>(128, 7), 4), "at most 127",
+                grpc::StatusCode::OUT_OF_RANGE);
   request = TokensRequest({2, 7}, 4);
   request.add_stop("");
   ExpectInvalid(request, "stop[0]");

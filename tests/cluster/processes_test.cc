@@ -56,7 +56,9 @@ class ProcessesTest : public testing::Test {
         absl::StrCat("--workers=127.0.0.1:", ports_[0], ",127.0.0.1:", ports_[1]);
     router_ = std::make_unique<ChildProcess>(
         "router/router",
-        std::vector<std::string>{kModel, workers, "--port=0", "--http_port=0", "--port_file=" + Temp("router"),
+        std::vector<std::string>{kModel, workers, "--port=0", "--http_port=0",
+                                 "--port_file=" + Temp("router"),
+                                 "--http_port_file=" + Temp("router_http"),
                                  "--metrics_port_file=" + Temp("router_metrics"), "--threads=1",
                                  "--max_context=4000", "--dispatch_timeout=2s"},
         Temp("router.log"));
@@ -204,6 +206,8 @@ TEST_F(ProcessesTest, AStreamInFlightIsFinishedWhileTheRouterDrains) {
 TEST_F(ProcessesTest, MetricsPageAndDocumentationSayTheSame) {
   ASSERT_TRUE(ReadAll(*stub_, TokensRequest(prompt_, 4)).status.ok());
   ReadAll(*stub_, TokensRequest({2, 999}, 4));  // so that the error counters have a series
+  // The HTTP door has the page too, and from then on a series of its replies.
+  EXPECT_THAT(Scrape(WaitForPort(Temp("router_http"))), HasSubstr("router_running_requests"));
   const std::string page =
       Scrape(WaitForPort(Temp("router_metrics"))) + Scrape(WaitForPort(Temp("worker0_metrics")));
   std::stringstream text;
@@ -238,6 +242,8 @@ TEST(BadStartTest, OneClearLineAndANonZeroExit) {
       {router_program, {model, "--experts=foo"}, 2, "local or remote"},
       {router_program, {model, "--kv_type=x"}, 2, "auto, f32 or bf16"},
       {router_program, {model, "--prefill_chunk=0"}, 2, "1 to 4096"},
+      {router_program, {model, "--http_port=65536"}, 2, "-1 to 65535"},
+      {router_program, {model, "--api_keys_file=/nonexistent"}, 1, "/nonexistent"},
       {router_program, {model, "--threads=-3"}, 2, "0 to 1024"},
       {router_program, {model, "--workers=a:1,,b:2"}, 2, "empty address"},
       {router_program, {model, "--dispatch_timeout=inf"}, 2, "at most 24h"},
