@@ -152,7 +152,7 @@ class Bench {
       if (bytes.empty() || bytes == "\"" || bytes == "}" || bytes == "]") ends.push_back(token);
     }
     CHECK(!allowed.empty());
-    const bool end = !ends.empty() && random_() % 100 < static_cast<uint64_t>(10 + step);
+    const bool end = !ends.empty() && static_cast<int>(random_() % 100) < 10 + step;
     const auto& from = end ? ends : allowed;
     return from[random_() % from.size()];
   }

@@ -20,7 +20,7 @@ namespace coterie {
 //   it asks for, only stop tokens are left, and where there are none the constraint is over.
 // - After Append of a token that may not come the constraint is over.
 //
-// Owned by the engine's thread; one for each sequence. Some 3 MB at most.
+// Owned by the engine's thread; one for each sequence. Some 2 MB, and 10 at most.
 class GrammarConstraint : public TokenConstraint {
  public:
   explicit GrammarConstraint(std::shared_ptr<const OutputPlan> plan);

@@ -41,6 +41,7 @@ GrammarVocabulary::GrammarVocabulary(const Vocabulary& vocabulary) {
   spells_everything_ = single.all();
 
   std::vector<ByteTrie::Entry> entries;
+  entries.reserve(num_tokens());
   for (int32_t token = 0; token < num_tokens(); ++token) entries.push_back({Bytes(token), token});
   trie_ = ByteTrie(std::move(entries));
   plain_json_ = MakePlain(ValueSyntax::kJson);

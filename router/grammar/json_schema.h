@@ -61,6 +61,10 @@ struct SchemaNode {
 
   std::vector<ChatJson> values;
   std::vector<int32_t> options;
+  // So many of the first options are what a schema without a `type` speaks about. Strictly it lets
+  // all other types through; while schemas are compared and merged those count, and CheckSchema
+  // drops them.
+  int32_t num_preferred = 0;
   int32_t target = -1;
 };
 

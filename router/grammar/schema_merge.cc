@@ -61,9 +61,9 @@ absl::StatusOr<int32_t> SchemaMerge::CommonAt(int32_t a, int32_t b, int depth) {
   known_[{a, b}] = ref;
   absl::StatusOr<int32_t> common = -1;
   if (x.kind == Kind::kAnyOf) {
-    common = CommonOptions(a, b, depth);
+    common = CommonOptions(a, b, /*choice_first=*/true, depth);
   } else if (y.kind == Kind::kAnyOf) {
-    common = CommonOptions(b, a, depth);
+    common = CommonOptions(b, a, /*choice_first=*/false, depth);
   } else if (x.kind == Kind::kLiteral) {
     common = CommonLiterals(x, b);
   } else if (y.kind == Kind::kLiteral) {
@@ -86,12 +86,16 @@ absl::StatusOr<int32_t> SchemaMerge::CommonAt(int32_t a, int32_t b, int depth) {
   return ref;
 }
 
-absl::StatusOr<int32_t> SchemaMerge::CommonOptions(int32_t choice, int32_t other, int depth) {
+absl::StatusOr<int32_t> SchemaMerge::CommonOptions(int32_t choice, int32_t other, bool choice_first,
+                                                   int depth) {
   SchemaNode node;
   node.kind = Kind::kAnyOf;
   const std::vector<int32_t> options = schema_.nodes[choice].options;
+  node.num_preferred = schema_.nodes[choice].num_preferred;
   for (int32_t option : options) {
-    ASSIGN_OR_RETURN(const int32_t common, CommonAt(option, other, depth + 1));
+    // Which comes first decides the order of properties.
+    ASSIGN_OR_RETURN(const int32_t common, choice_first ? CommonAt(option, other, depth + 1)
+                                                        : CommonAt(other, option, depth + 1));
     node.options.push_back(common);
   }
   return Add(std::move(node));

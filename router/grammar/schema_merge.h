@@ -24,7 +24,8 @@ class SchemaMerge {
 
  private:
   absl::StatusOr<int32_t> CommonAt(int32_t a, int32_t b, int depth);
-  absl::StatusOr<int32_t> CommonOptions(int32_t choice, int32_t other, int depth);
+  absl::StatusOr<int32_t> CommonOptions(int32_t choice, int32_t other, bool choice_first,
+                                        int depth);
   absl::StatusOr<int32_t> CommonStrings(const SchemaNode& a, const SchemaNode& b);
   absl::StatusOr<int32_t> CommonObjects(const SchemaNode& a, const SchemaNode& b, int depth);
   absl::StatusOr<int32_t> CommonArrays(const SchemaNode& a, const SchemaNode& b, int depth);

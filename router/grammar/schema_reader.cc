@@ -107,7 +107,22 @@ class Reader {
       ASSIGN_OR_RETURN(const int32_t option, ReadType(type, schema, pointer, depth));
       choice.options.push_back(option);
     }
+    if (FieldOf(schema, "type") == nullptr) AddOtherTypes(types, &choice);
     return choice.options.size() == 1 ? choice.options[0] : Add(std::move(choice));
+  }
+
+  void AddOtherTypes(const std::vector<std::string>& types, SchemaNode* choice) {
+    choice->num_preferred = static_cast<int32_t>(choice->options.size());
+    constexpr std::pair<absl::string_view, Kind> kTypes[] = {
+        {"null", Kind::kNull},     {"boolean", Kind::kBoolean}, {"number", Kind::kNumber},
+        {"string", Kind::kString}, {"object", Kind::kObject},   {"array", Kind::kArray}};
+    for (const auto& [type, kind] : kTypes) {
+      if (std::find(types.begin(), types.end(), type) != types.end()) continue;
+      SchemaNode any;
+      any.kind = kind;
+      any.additional = any.items = AddKind(Kind::kAny);
+      choice->options.push_back(Add(std::move(any)));
+    }
   }
 
   absl::StatusOr<int32_t> ReadType(const std::string& type, const ChatJson& schema,
@@ -248,8 +263,12 @@ class Reader {
       }
       return node;
     }
+    // Options may exclude each other only by what stands beside them.
+    for (int32_t& option : choice.options) {
+      ASSIGN_OR_RETURN(option, Common(node, option));
+    }
     if (absl::string_view(word) == "oneOf") RETURN_IF_ERROR(CheckDisjoint(choice.options));
-    return Common(node, Add(std::move(choice)));
+    return Add(std::move(choice));
   }
 
   absl::Status CheckDisjoint(const std::vector<int32_t>& options) {

@@ -14,8 +14,8 @@ inline constexpr int64_t kSchemaValuesMax = 20000;
 // Reads type (one or a list), nullable, enum, const, anyOf, oneOf (of options that are seen to
 // exclude each other), allOf, $ref within the schema; properties, required, additionalProperties;
 // items, prefixItems, minItems, maxItems; minLength, maxLength, pattern (regex_ast.h), format
-// (regex_dfa.h); minimum, maximum and the exclusive ones. A keyword without a `type` beside it
-// means that type.
+// (regex_dfa.h); minimum, maximum and the exclusive ones. Where keywords have no `type` beside
+// them, values are of the type that they are about.
 //
 // InvalidArgument, beginning with "at " and the place as a JSON pointer: a keyword that is not
 // supported, a malformed one, a pattern that is not understood, a schema that is too large or too

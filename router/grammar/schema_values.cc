@@ -221,6 +221,17 @@ void SettleHeights(JsonSchema* schema) {
   }
 }
 
+// Of schemas without a `type` only what they speak about is left, where that has values.
+void DropOtherTypes(JsonSchema* schema) {
+  for (SchemaNode& node : schema->nodes) {
+    const auto preferred_end = node.options.begin() + node.num_preferred;
+    const bool has_values = std::any_of(node.options.begin(), preferred_end, [&](int32_t option) {
+      return schema->heights[option] < kSchemaHeightNone;
+    });
+    if (has_values) node.options.erase(preferred_end, node.options.end());
+  }
+}
+
 // Walks what can be entered without reading anything: references and choices.
 class LoopFinder {
  public:
@@ -291,6 +302,8 @@ absl::Status CheckSchema(JsonSchema* schema) {
   if (LoopFinder(*schema).FindsLoop()) {
     return absl::InvalidArgumentError("a schema refers to itself with nothing in between");
   }
+  SettleHeights(schema);
+  DropOtherTypes(schema);
   SettleHeights(schema);
   if (schema->heights[schema->root] > kGrammarDepthMax) {
     return absl::InvalidArgumentError(absl::StrCat(

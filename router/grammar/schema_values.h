@@ -16,8 +16,9 @@ bool Accepts(const JsonSchema& schema, int32_t node, const ChatJson& value);
 // True when no value can be of both; false when that is not known.
 bool AreDisjoint(const JsonSchema& schema, int32_t a, int32_t b);
 
-// Fills in the heights. InvalidArgument when a schema refers to itself without anything in between,
-// or when no value of the root exists that is not too deep.
+// Drops the options that are not preferred, and fills in the heights. InvalidArgument when a schema
+// refers to itself without anything in between, or when no value of the root exists that is not too
+// deep.
 absl::Status CheckSchema(JsonSchema* schema);
 
 }  // namespace coterie

@@ -13,6 +13,7 @@
 #include "kernels/check.h"
 #include "model/chat_json.h"
 #include "router/grammar/output_constraint.h"
+#include "tests/fuzz/grammar/schema_soup.h"
 #include "tests/router/grammar/grammar_models.h"
 #include "tests/router/grammar/grammar_walk.h"
 
@@ -38,7 +39,8 @@ absl::StatusOr<TokenConstraintFactory> Compile(uint8_t kind, const ChatJson& sch
 void Run(absl::string_view input) {
   if (input.empty()) return;
   const auto kind = static_cast<uint8_t>(input.front());
-  const absl::StatusOr<ChatJson> schema = ParseChatJson(input.substr(1));
+  const absl::StatusOr<ChatJson> schema =
+      kind < 0x80 ? ParseChatJson(input.substr(1)) : SchemaSoup(input.substr(1));
   if (!schema.ok()) return;
   const auto factory = Compile(kind, *schema);
   if (!factory.ok()) {

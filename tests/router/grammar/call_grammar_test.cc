@@ -20,11 +20,8 @@
 namespace coterie {
 namespace {
 
-using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::Not;
-using ::testing::UnorderedElementsAre;
 
 const GrammarModel& Model() { return SmallModel(); }
 

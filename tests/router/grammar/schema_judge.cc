@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <regex>
 #include <string>
 
@@ -27,11 +28,18 @@ int64_t Characters(const std::string& text) {
 bool NumberFits(const ChatJson& value, const ChatJson& schema) {
   if (!value.is_number()) return true;
   const double number = value.get<double>();
-  const auto limit = [&](const char* name) { return schema[name].get<double>(); };
-  return !(schema.contains("minimum") && number < limit("minimum")) &&
-         !(schema.contains("maximum") && number > limit("maximum")) &&
-         !(schema.contains("exclusiveMinimum") && number <= limit("exclusiveMinimum")) &&
-         !(schema.contains("exclusiveMaximum") && number >= limit("exclusiveMaximum"));
+  const auto limit = [&](const char* name, const char* exclusive_name, auto within) {
+    const auto keeps = [&](const char* word, bool exclusive) {
+      if (!schema.contains(word) || !schema[word].is_number()) return true;
+      return within(number, schema[word].get<double>()) ||
+             (!exclusive && number == schema[word].get<double>());
+    };
+    // Draft 4 has a truth value there.
+    const bool strict = schema.contains(exclusive_name) && schema[exclusive_name] == true;
+    return keeps(name, strict) && keeps(exclusive_name, true);
+  };
+  return limit("minimum", "exclusiveMinimum", std::greater<double>()) &&
+         limit("maximum", "exclusiveMaximum", std::less<double>());
 }
 
 bool CountFits(int64_t count, const ChatJson& schema, const char* min, const char* max) {
