@@ -165,7 +165,7 @@ absl::Status Run(RouterOptions options, HttpFrontend::Options http_options) {
   ASSIGN_OR_RETURN(const auto stack, RouterStack::Create(std::move(options), process->metrics()));
   ASSIGN_OR_RETURN(const auto http, StartHttp(std::move(http_options), server.listen_address,
                                               stack.get(), process.get()));
-  const absl::Status started = process->Start(stack->grpc_door().services());
+  absl::Status started = process->Start(stack->grpc_door().services());
   const absl::Time deadline = started.ok() ? process->WaitForDrain() : absl::Now();
   stack->Stop(deadline);
   if (http != nullptr) http->Stop(deadline);

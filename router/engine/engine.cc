@@ -104,7 +104,7 @@ absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> Engine::Submit(EngineR
   std::vector<std::shared_ptr<TokenStream>> streams;
   SequencePtr first;
   for (int64_t choice = 0; choice < num_choices; ++choice) {
-    EngineRequest own = choice + 1 < num_choices ? request : std::move(request);
+    EngineRequest own = request;
     own.sampling.seed += static_cast<uint64_t>(choice);
     auto sequence = std::make_unique<Sequence>(std::move(own), num_submitted_++, now);
     streams.push_back(sequence->stream);

@@ -95,6 +95,13 @@ class Requests {
   std::vector<std::vector<int32_t>> prompts_;
 };
 
+// A sanitizer makes every step some ten times slower.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr int kShareOfRequests = 8;
+#else
+constexpr int kShareOfRequests = 1;
+#endif
+
 class SoloBitsTest : public testing::TestWithParam<Case> {};
 
 TEST_P(SoloBitsTest, EveryFinishedStreamEqualsItsSoloRun) {
@@ -107,7 +114,7 @@ TEST_P(SoloBitsTest, EveryFinishedStreamEqualsItsSoloRun) {
     std::vector<Answer> answers;
   };
   Requests requests(c);
-  std::vector<Submitted> all(static_cast<size_t>(c.num_requests));
+  std::vector<Submitted> all(static_cast<size_t>(c.num_requests / kShareOfRequests));
   double cached = 0, preemptions = 0;
   {
     Cluster cluster({.model = c.model,
