@@ -66,7 +66,7 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
   options.engine.tenant_weights = s.tenants_.weights();
   options.engine.max_context = std::min(options.engine.max_context, config.max_positions);
   s.engine_ = std::make_unique<Engine>(&config, options.engine, s.step_.get(), s.cache_.get(),
-                                       s.workers_.get(), s.metrics_.get());
+                                       s.workers_.get(), s.metrics_.get(), s.pool_.get());
   s.completions_ = std::make_unique<EngineCompletions>(&config, s.tokenizer_.get(), s.engine_.get(),
                                                        s.metrics_.get());
   s.grpc_door_ =

@@ -21,13 +21,14 @@ constexpr absl::Duration kRetryAfterMin = absl::Milliseconds(500),
 }  // namespace
 
 Engine::Engine(const ModelConfig* config, Options options, Step* step, KvCache* cache,
-               WorkerSet* workers, RouterMetrics* metrics)
+               WorkerSet* workers, RouterMetrics* metrics, Parallel* pool)
     : config_(config),
       options_(std::move(options)),
       step_(step),
       cache_(cache),
       workers_(workers),
       metrics_(metrics),
+      pool_(pool),
       scheduler_({.max_sequences = options_.max_sequences,
                   .prefill_chunk = cache->options().prefill_chunk,
                   .tenant_weights = options_.tenant_weights,
@@ -96,11 +97,9 @@ absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> Engine::Submit(EngineR
                                                                          int64_t num_choices) {
   CHECK_GT(num_choices, 0);
   RETURN_IF_ERROR(CheckFits(&request));
+  // The prompts are copied before the lock is taken: they may be long, and the engine waits for it.
   const absl::Time now = absl::Now();
-  std::lock_guard<std::mutex> lock(mu_);
-  RETURN_IF_ERROR(CheckQueues(request.tenant, num_choices));
-  num_queued_ += num_choices;
-  queued_by_tenant_[request.tenant] += num_choices;
+  const std::string tenant = request.tenant;
   std::vector<std::shared_ptr<TokenStream>> streams;
   SequencePtr first;
   for (int64_t choice = 0; choice < num_choices; ++choice) {
@@ -113,6 +112,10 @@ absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> Engine::Submit(EngineR
     else
       first->siblings.push_back(std::move(sequence));
   }
+  std::lock_guard<std::mutex> lock(mu_);
+  RETURN_IF_ERROR(CheckQueues(tenant, num_choices));
+  num_queued_ += num_choices;
+  queued_by_tenant_[tenant] += num_choices;
   arrivals_.push_back(std::move(first));
   arrived_.notify_one();
   return streams;
@@ -230,17 +233,35 @@ void Engine::RunStep() {
     }
     return;
   }
-  int64_t logit_row = 0;
+  drawn_.clear();
   for (const Scheduler::Part& part : parts) {
     scheduler_.Computed(part);
     if (part.end < static_cast<int64_t>(part.sequence->tokens.size())) continue;
-    TakeToken(part.sequence, {logits->row(logit_row++), static_cast<size_t>(config_->vocab_size)});
-    scheduler_.ReleaseSiblings(part.sequence);
+    const auto row = static_cast<int64_t>(drawn_.size());
+    drawn_.push_back({part.sequence, {logits->row(row), static_cast<size_t>(config_->vocab_size)}});
+  }
+  pool_->For(static_cast<int64_t>(drawn_.size()),
+             [&](int64_t i) { Draw(&drawn_[static_cast<size_t>(i)]); });
+  for (Drawn& drawn : drawn_) {
+    TakeToken(&drawn);
+    scheduler_.ReleaseSiblings(drawn.sequence);
   }
 }
 
+void Engine::Draw(Drawn* drawn) {
+  const int64_t num_logprobs = drawn->sequence->request.num_logprobs;
+  if (num_logprobs == 0) {
+    drawn->token = DrawToken(drawn->sequence, drawn->logits);
+    return;
+  }
+  // Logprobs are those of the model, whatever penalties and grammar make of them.
+  const std::vector<float> raw(drawn->logits.begin(), drawn->logits.end());
+  drawn->token = DrawToken(drawn->sequence, drawn->logits);
+  if (drawn->token.ok()) drawn->logprobs = ComputeLogprobs(raw, *drawn->token, num_logprobs - 1);
+}
+
 // The next token: forced by a rail, or drawn from what rules and constraint leave.
-absl::StatusOr<int32_t> Engine::Draw(Sequence* sequence, std::span<float> logits) {
+absl::StatusOr<int32_t> Engine::DrawToken(Sequence* sequence, std::span<float> logits) {
   if (const std::optional<int32_t> forced = sequence->rails.Forced()) {
     metrics_->thinking_cut.Increment();
     return *forced;
@@ -252,27 +273,21 @@ absl::StatusOr<int32_t> Engine::Draw(Sequence* sequence, std::span<float> logits
   return sequence->sampler.Sample(logits);
 }
 
-void Engine::TakeToken(Sequence* sequence, std::span<float> logits) {
+void Engine::TakeToken(Drawn* drawn) {
+  Sequence* const sequence = drawn->sequence;
   const EngineRequest& request = sequence->request;
   CountToken(sequence, absl::Now());
-  std::span<const float> raw = logits;
-  if (request.num_logprobs > 0) {
-    raw_logits_.assign(logits.begin(), logits.end());
-    raw = raw_logits_;
-  }
-  const absl::StatusOr<int32_t> token = Draw(sequence, logits);
-  if (!token.ok()) return Finish(sequence, EndReason::kFailed, token.status());
-  if (sequence->constraint != nullptr) sequence->constraint->Append(*token);
-  if (std::find(request.stop_ids.begin(), request.stop_ids.end(), *token) != request.stop_ids.end())
-    return Finish(sequence, EndReason::kStopToken, absl::OkStatus(), *token);
-  sequence->tokens.push_back(*token);
-  sequence->rules.Append(*token);
-  const Rails::Verdict verdict = sequence->rails.Append(*token);
+  if (!drawn->token.ok()) return Finish(sequence, EndReason::kFailed, drawn->token.status());
+  const int32_t token = *drawn->token;
+  if (sequence->constraint != nullptr) sequence->constraint->Append(token);
+  if (std::find(request.stop_ids.begin(), request.stop_ids.end(), token) != request.stop_ids.end())
+    return Finish(sequence, EndReason::kStopToken, absl::OkStatus(), token);
+  sequence->tokens.push_back(token);
+  sequence->rules.Append(token);
+  const Rails::Verdict verdict = sequence->rails.Append(token);
   metrics_->generated_tokens.Increment();
-  TokenEvent event{.id = *token, .logprobs = {}, .usage = UsageOf(*sequence)};
-  if (request.num_logprobs > 0)
-    event.logprobs = ComputeLogprobs(raw, *token, request.num_logprobs - 1);
-  sequence->stream->Put(std::move(event));
+  sequence->stream->Put(
+      {.id = token, .logprobs = std::move(drawn->logprobs), .usage = UsageOf(*sequence)});
   if (verdict == Rails::Verdict::kToolLoop) {
     Finish(sequence, EndReason::kToolLoop, absl::OkStatus());
   } else if (verdict == Rails::Verdict::kRepetition) {

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "kernels/parallel.h"
 #include "router/engine/sequence.h"
 #include "router/engine/step.h"
 #include "router/experts/worker_set.h"
@@ -40,9 +41,9 @@ class Engine {
   };
 
   // None of the pointers is owned; all outlive this and are used by nobody else, metrics and
-  // workers apart.
+  // workers apart. Tokens of a step are drawn on `pool`, the one of the trunk.
   Engine(const ModelConfig* config, Options options, Step* step, KvCache* cache, WorkerSet* workers,
-         RouterMetrics* metrics);
+         RouterMetrics* metrics, Parallel* pool);
   ~Engine();  // Stop must have been called
 
   // `num_choices` answers to one request, whose n-th draws with seed + n. OutOfRange: the prompt
@@ -75,8 +76,16 @@ class Engine {
   void DropLeavers();
   bool Leaves(Sequence& sequence, absl::Time now);
   void RunStep();
-  void TakeToken(Sequence* sequence, std::span<float> logits);
-  absl::StatusOr<int32_t> Draw(Sequence* sequence, std::span<float> logits);
+  // What comes of one sequence's logits. Nothing here depends on other sequences.
+  struct Drawn {
+    Sequence* sequence;
+    std::span<float> logits;
+    absl::StatusOr<int32_t> token = absl::UnknownError("not drawn");
+    TokenLogprobs logprobs;  // when asked for
+  };
+  void Draw(Drawn* drawn);
+  absl::StatusOr<int32_t> DrawToken(Sequence* sequence, std::span<float> logits);
+  void TakeToken(Drawn* drawn);
   void CountToken(Sequence* sequence, absl::Time now);
   void Finish(Sequence* sequence, EndReason reason, const absl::Status& status,
               std::optional<int32_t> stop_id = std::nullopt);
@@ -91,13 +100,15 @@ class Engine {
   KvCache* const cache_;
   WorkerSet* const workers_;
   RouterMetrics* const metrics_;
+  Parallel* const pool_;
   std::atomic<int64_t> num_running_{0}, num_waiting_{0};
+  std::atomic<uint64_t> num_submitted_{0};
 
   // The engine thread's own.
   std::vector<bool> worker_connected_;
   Scheduler scheduler_;
   std::vector<StepRow> rows_;
-  std::vector<float> raw_logits_;
+  std::vector<Drawn> drawn_;
 
   mutable std::mutex mu_;  // guards what follows
   std::condition_variable arrived_;
@@ -106,7 +117,6 @@ class Engine {
   int64_t num_queued_ = 0;                           // all of them
   double seconds_per_request_ = 0.5;                 // between two that end, smoothed
   absl::Time last_end_ = absl::InfinitePast();
-  uint64_t num_submitted_ = 0;
   bool stopping_ = false;
   absl::Time stop_deadline_ = absl::InfiniteFuture();
 

@@ -1,7 +1,7 @@
 // Rails: what keeps an answer from going on for nothing, whatever the request asked for: a budget
 // of reasoning, answers that repeat themselves, tool calls that go round in circles.
 //
-// Owned by the engine's thread, one for each sequence.
+// Thread-compatible; one for each sequence.
 #ifndef COTERIE_ROUTER_RAILS_RAILS_H_
 #define COTERIE_ROUTER_RAILS_RAILS_H_
 

@@ -1,7 +1,7 @@
 // TokenConstraint: which tokens may come next in one sequence: a JSON schema, a tool's arguments, a
 // choice of tools. What it is made of is router/grammar's; the engine only asks.
 //
-// Owned by the engine's thread, one for each sequence.
+// Thread-compatible; one for each sequence.
 #ifndef COTERIE_ROUTER_SAMPLING_TOKEN_CONSTRAINT_H_
 #define COTERIE_ROUTER_SAMPLING_TOKEN_CONSTRAINT_H_
 
@@ -26,7 +26,7 @@ class TokenConstraint {
   virtual void Append(int32_t token) = 0;
 };
 
-// One request may have several sequences. Called by the engine's thread.
+// One request may have several sequences. Thread-safe.
 using TokenConstraintFactory = std::function<std::unique_ptr<TokenConstraint>()>;
 
 }  // namespace coterie
