@@ -48,7 +48,7 @@ absl::StatusOr<std::unique_ptr<HttpFrontend>> HttpFrontend::Start(Options option
 
   auto result = std::unique_ptr<HttpFrontend>(new HttpFrontend());
   result->metrics_ = std::make_unique<HttpMetrics>(registry);
-  result->door_ = std::make_unique<HttpDoor>(std::move(api));
+  result->door_ = std::make_unique<HttpDoor>(std::move(api), &stack->readers());
   ASSIGN_OR_RETURN(result->server_,
                    HttpServer::Start(options.server, result->door_.get(), result->metrics_.get()));
   return result;

@@ -40,13 +40,17 @@ ABSL_FLAG(int64_t, max_context, 8192, "Tokens of one request, prompt and answer 
 ABSL_FLAG(int64_t, max_sequences, 16, "Requests that run at once.");
 ABSL_FLAG(int64_t, max_queued, 256,
           "Requests that wait at most; further ones are refused with RESOURCE_EXHAUSTED.");
-ABSL_FLAG(int64_t, max_queued_per_tenant, 128, "Of those, requests of one tenant at most.");
+ABSL_FLAG(
+    int64_t, max_queued_per_tenant, 0,
+    "Of those, requests of one tenant at most; 0: half of them with --api_keys_file, else all.");
 ABSL_FLAG(bool, prefix_cache, true,
           "Keep what finished requests have computed, within --kv_bytes, for others that begin the "
           "same. Does not change results.");
-ABSL_FLAG(std::string, api_keys_file, "",
-          "Lines `TENANT KEY [WEIGHT]`: who may call, and with what share when all want more than "
-          "there is. Empty: everybody may call, and all are one tenant.");
+ABSL_FLAG(
+    std::string, api_keys_file, "",
+    "Lines `TENANT KEY [WEIGHT [PRIORITY]]`: who may call, with what share when all want more "
+    "than there is, and up to what priority (0). Empty: everybody may call, all are one "
+    "tenant, and ask for any priority.");
 ABSL_FLAG(int, http_port, 1234,
           "Port of the HTTP door, for clients of OpenAI's and Anthropic's APIs; 0: a free one, -1: "
           "none.");
@@ -61,7 +65,8 @@ ABSL_FLAG(std::vector<std::string>, model_names, {"gemma-4-26b-a4b"},
           "What /v1/models lists. Requests may name any model.");
 ABSL_FLAG(bool, thinking, false, "By HTTP: reason before answering, where a request says nothing.");
 ABSL_FLAG(absl::Duration, promote_after, absl::Seconds(30),
-          "A request that has waited for so long goes before those of higher priority.");
+          "A request that has waited for so long goes, for as long, before those of higher "
+          "priority.");
 ABSL_FLAG(absl::Duration, dispatch_timeout, absl::Seconds(10),
           "How long one layer waits for a worker before the request fails.");
 ABSL_FLAG(absl::Duration, connect_timeout, absl::Seconds(60),
@@ -113,8 +118,12 @@ absl::StatusOr<RouterOptions> ReadFlags() {
     return absl::InvalidArgumentError("--max_sequences is 1 to 4096");
   if (options.engine.max_queued < 1 || options.engine.max_queued > 65536)
     return absl::InvalidArgumentError("--max_queued is 1 to 65536");
-  if (options.engine.max_queued_per_tenant < 1)
-    return absl::InvalidArgumentError("--max_queued_per_tenant is at least 1");
+  if (options.engine.promote_after <= absl::ZeroDuration())
+    return absl::InvalidArgumentError("--promote_after is above zero");
+  int64_t& per_tenant = options.engine.max_queued_per_tenant;
+  if (per_tenant < 0) return absl::InvalidArgumentError("--max_queued_per_tenant is at least 0");
+  if (per_tenant == 0 && options.api_keys_file.empty()) per_tenant = options.engine.max_queued;
+  if (per_tenant == 0) per_tenant = (options.engine.max_queued + 1) / 2;
   if (options.engine.max_context < 2)
     return absl::InvalidArgumentError("--max_context is at least 2");
   if (options.kv_bytes < 1) return absl::InvalidArgumentError("--kv_bytes is at least 1");

@@ -67,12 +67,12 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
   options.engine.max_context = std::min(options.engine.max_context, config.max_positions);
   s.engine_ = std::make_unique<Engine>(&config, options.engine, s.step_.get(), s.cache_.get(),
                                        s.workers_.get(), s.metrics_.get(), s.pool_.get());
-  s.completions_ = std::make_unique<EngineCompletions>(&config, s.tokenizer_.get(), s.engine_.get(),
-                                                       s.metrics_.get());
+  s.completions_ = std::make_unique<EngineCompletions>(&config, s.tokenizer_.get(), &s.tenants_,
+                                                       s.engine_.get(), s.metrics_.get());
   s.grpc_door_ =
       std::make_unique<GrpcDoor>(GrpcDoor::Options{.model_digest = s.checkpoint_->digest(),
                                                    .expert_format = DTypeName(format)},
-                                 s.completions_.get(), &s.tenants_, s.engine_.get(),
+                                 s.completions_.get(), &s.tenants_, &s.readers_, s.engine_.get(),
                                  s.workers_.get(), s.expert_load_.get(), s.metrics_.get());
   LogInfo("model ready", {{"path", options.model},
                           {"digest", s.checkpoint_->digest()},

@@ -21,6 +21,7 @@
 #include "router/experts/worker_set.h"
 #include "router/frontend/engine_completions.h"
 #include "router/frontend/grpc_door.h"
+#include "router/frontend/reader_pool.h"
 #include "router/frontend/tenants.h"
 #include "router/kv/kv_cache.h"
 #include "router/metrics.h"
@@ -56,6 +57,7 @@ class RouterStack {
   GrpcDoor& grpc_door() { return *grpc_door_; }
   EngineCompletions& completions() { return *completions_; }
   const Tenants& tenants() const { return tenants_; }
+  ReaderPool& readers() { return readers_; }
   Engine& engine() { return *engine_; }
   WorkerSet& workers() { return *workers_; }
   const ModelConfig& config() const { return checkpoint_->config(); }
@@ -86,6 +88,7 @@ class RouterStack {
   std::unique_ptr<Engine> engine_;
   Tenants tenants_;
   std::unique_ptr<EngineCompletions> completions_;
+  ReaderPool readers_;
   std::unique_ptr<GrpcDoor> grpc_door_;
 };
 

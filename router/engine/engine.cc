@@ -72,6 +72,12 @@ absl::Duration Engine::ExpectedWait() const {
 }
 
 absl::Status Engine::CheckQueues(const std::string& tenant, int64_t num_choices) const {
+  const int64_t most = std::min(options_.max_queued, options_.max_queued_per_tenant);
+  if (num_choices > most) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("num_choices (n) is ", num_choices, ", this router lets ", most,
+                     " answers wait (--max_queued, --max_queued_per_tenant)"));
+  }
   if (stopping_)
     return WithRetryAfter(
         absl::UnavailableError("this router is draining; another may serve the request"),
@@ -234,8 +240,9 @@ void Engine::RunStep() {
     return;
   }
   drawn_.clear();
+  const absl::Time computed = absl::Now();
   for (const Scheduler::Part& part : parts) {
-    scheduler_.Computed(part);
+    scheduler_.Computed(part, computed);
     if (part.end < static_cast<int64_t>(part.sequence->tokens.size())) continue;
     const auto row = static_cast<int64_t>(drawn_.size());
     drawn_.push_back({part.sequence, {logits->row(row), static_cast<size_t>(config_->vocab_size)}});
@@ -268,7 +275,8 @@ absl::StatusOr<int32_t> Engine::DrawToken(Sequence* sequence, std::span<float> l
   }
   TokenConstraint* const constraint = sequence->constraint.get();
   const bool constrained = constraint != nullptr && constraint->active();
-  if (!sequence->rules.empty()) sequence->rules.Apply(logits, /*hold_stops=*/!constrained);
+  const bool hold_stops = constraint == nullptr || !constraint->decides_end();
+  if (!sequence->rules.empty()) sequence->rules.Apply(logits, hold_stops);
   if (constrained) constraint->Apply(logits);
   return sequence->sampler.Sample(logits);
 }

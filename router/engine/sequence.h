@@ -47,7 +47,8 @@ struct Sequence {
         rails(request.rails, request.prompt, request.max_tokens),
         tokens(request.prompt),
         arrived(now),
-        rank(request.priority) {}
+        rank(request.priority),
+        last_progress(now) {}
 
   int64_t num_prompt() const { return static_cast<int64_t>(request.prompt.size()); }
   int64_t num_generated() const { return static_cast<int64_t>(tokens.size()) - num_prompt(); }
@@ -71,7 +72,9 @@ struct Sequence {
   bool queued = true;      // counts as waiting until it has started
   bool finished = false;   // its stream has ended; it leaves before the next step
   const absl::Time arrived;
-  int rank;  // its priority, raised when it has waited too long
+  int rank;  // its priority, raised for a while when it has waited too long
+  absl::Time rank_until = absl::InfiniteFuture();
+  absl::Time last_progress;  // when it was last in a step, or arrived
   // InfinitePast: not yet.
   absl::Time started = absl::InfinitePast(), prefilled = absl::InfinitePast(),
              last_token = absl::InfinitePast();

@@ -69,7 +69,8 @@ class Answer {
   // Set once, before the first Poll. Called, by the engine's thread, when Poll may have something
   // new; at once if it has already. Must not call back into the Answer.
   virtual void SetListener(std::function<void()> listener) = 0;
-  // What has come since the last call; never waits.
+  // What has come since the last call, in pieces of a bounded size: to be called until it gives
+  // nothing. Never waits.
   virtual std::vector<AnswerDelta> Poll() = 0;
   // Every choice has given its last delta.
   virtual bool done() const = 0;

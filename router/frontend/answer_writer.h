@@ -33,13 +33,23 @@ class AnswerWriter : public WriteWatch, public std::enable_shared_from_this<Answ
  public:
   explicit AnswerWriter(Pump* pump) : pump_(pump) {}
 
-  // Once. The writer keeps itself alive until Release.
-  void Start(absl::StatusOr<std::unique_ptr<Answer>> answer) {
+  // Once, first: the writer keeps itself alive until Release.
+  void Hold() {
     std::lock_guard<std::mutex> lock(mu_);
     self_ = this->shared_from_this();
+  }
+  // The caller has gone before there was an answer.
+  bool finished() {
+    std::lock_guard<std::mutex> lock(mu_);
+    return finished_;
+  }
+  // Once, after Hold, by any thread.
+  void Start(absl::StatusOr<std::unique_ptr<Answer>> answer) {
+    std::lock_guard<std::mutex> lock(mu_);
+    if (finished_) return;  // and the answer is dropped, which cancels it
     if (!answer.ok()) return FinishWith(answer.status());
     answer_ = *std::move(answer);
-    answer_->SetListener([this, weak = std::weak_ptr(self_)] {
+    answer_->SetListener([this, weak = this->weak_from_this()] {
       pump_->Post([weak] {
         if (const auto self = weak.lock()) self->Advance();
       });

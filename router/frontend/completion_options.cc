@@ -1,7 +1,5 @@
 #include "router/frontend/completion_options.h"
 
-#include <cstdlib>
-
 #include "absl/strings/str_cat.h"
 #include "kernels/status_macros.h"
 #include "model/utf8.h"
@@ -46,7 +44,7 @@ absl::Status CompletionOptions::Validate(int64_t vocab_size) const {
   if (max_tokens < 0) return Invalid("max_tokens is ", max_tokens, ", expected 0 or more");
   if (top_logprobs < 0 || top_logprobs > kTopLogprobsMax)
     return Invalid("top_logprobs is ", top_logprobs, ", at most ", kTopLogprobsMax, " are given");
-  if (std::abs(priority) > kPriorityMax)
+  if (priority < -kPriorityMax || priority > kPriorityMax)
     return Invalid("priority is ", priority, ", expected ", -kPriorityMax, " to ", kPriorityMax);
   return absl::OkStatus();
 }

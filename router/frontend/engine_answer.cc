@@ -8,6 +8,10 @@
 namespace coterie {
 namespace {
 
+// What one delta holds at most: with all logprobs some 100 KB on the wire. A client who was away
+// gets what has gathered in pieces, and takes one before the next is made.
+constexpr int kTokensPerPoll = 64;
+
 FinishReason FinishReasonOf(EndReason reason, const ChoiceReader& reader) {
   switch (reason) {
     case EndReason::kStopToken:
@@ -62,7 +66,9 @@ std::vector<AnswerDelta> EngineAnswer::Poll() {
 }
 
 void EngineAnswer::PollChoice(Choice* choice, AnswerDelta* delta) {
-  while (const std::optional<TokenEvent> event = choice->stream->TryNext()) {
+  for (int i = 0; i < kTokensPerPoll; ++i) {
+    const std::optional<TokenEvent> event = choice->stream->TryNext();
+    if (!event) break;
     if (const absl::Status status = TakeToken(choice, *event, delta); !status.ok())
       return Fail(choice, status, delta);
     if (!choice->reader.stopped()) continue;

@@ -1,5 +1,7 @@
 #include "router/frontend/engine_completions.h"
 
+#include <algorithm>
+#include <limits>
 #include <random>
 #include <utility>
 
@@ -17,16 +19,30 @@ uint64_t NewSeed() {
   return uint64_t{random()} << 32 | random();
 }
 
+// A token stands for its spelling, save where it swallows what is around it: then for any number.
+size_t TokenBytesMax(const Vocabulary& vocabulary) {
+  const bool swallows =
+      !vocabulary.byte_fallback ||
+      std::any_of(vocabulary.added_tokens.begin(), vocabulary.added_tokens.end(),
+                  [](const AddedToken& token) { return token.lstrip || token.rstrip; });
+  if (swallows) return std::numeric_limits<size_t>::max();
+  size_t longest = 1;
+  for (const std::string& token : vocabulary.tokens) longest = std::max(longest, token.size());
+  return longest;
+}
+
 }  // namespace
 
 EngineCompletions::EngineCompletions(const ModelConfig* config, const Tokenizer* tokenizer,
-                                     Engine* engine, RouterMetrics* metrics)
+                                     const Tenants* tenants, Engine* engine, RouterMetrics* metrics)
     : config_(config),
       tokenizer_(tokenizer),
+      tenants_(tenants),
       engine_(engine),
       metrics_(metrics),
       chat_tokens_(ChatTokens::Create(*tokenizer)),
-      grammar_(tokenizer->vocabulary()) {}
+      grammar_(tokenizer->vocabulary()),
+      token_bytes_max_(TokenBytesMax(tokenizer->vocabulary())) {}
 
 absl::StatusOr<std::unique_ptr<Answer>> EngineCompletions::Start(ChatRequest request) {
   auto answer = StartChat(std::move(request));
@@ -42,17 +58,18 @@ absl::StatusOr<std::unique_ptr<Answer>> EngineCompletions::Start(TextRequest req
 
 absl::StatusOr<EngineRequest> EngineCompletions::Common(const CompletionOptions& options) {
   RETURN_IF_ERROR(options.Validate(config_->vocab_size));
-  EngineRequest request{.id = options.request_id,
-                        .tenant = options.tenant,
-                        .session_id = options.session_id,
-                        .priority = options.priority,
-                        .resume_hint = options.resume_hint,
-                        .max_tokens = options.max_tokens,
-                        .sampling = options.sampling,
-                        .rules = options.rules,
-                        .stop_ids = options.stop_ids,
-                        .num_logprobs = options.logprobs ? 1 + options.top_logprobs : 0,
-                        .deadline = options.deadline};
+  EngineRequest request{
+      .id = options.request_id,
+      .tenant = options.tenant,
+      .session_id = options.session_id,
+      .priority = std::min(options.priority, tenants_->PriorityMaxOf(options.tenant)),
+      .resume_hint = options.resume_hint,
+      .max_tokens = options.max_tokens,
+      .sampling = options.sampling,
+      .rules = options.rules,
+      .stop_ids = options.stop_ids,
+      .num_logprobs = options.logprobs ? 1 + options.top_logprobs : 0,
+      .deadline = options.deadline};
   if (request.id.empty()) request.id = absl::StrCat("r", num_requests_.fetch_add(1) + 1);
   if (!options.has_seed) request.sampling.seed = NewSeed();
   if (!options.ignore_eos) {
@@ -63,6 +80,16 @@ absl::StatusOr<EngineRequest> EngineCompletions::Common(const CompletionOptions&
   return request;
 }
 
+absl::Status EngineCompletions::CheckFits(size_t text_bytes) const {
+  const size_t least = text_bytes / token_bytes_max_;
+  const int64_t max_context = engine_->options().max_context;
+  if (least < static_cast<size_t>(max_context)) return absl::OkStatus();
+  return absl::OutOfRangeError(absl::StrCat("the prompt has ", text_bytes,
+                                            " bytes, hence at least ", least,
+                                            " tokens; this router takes at most ", max_context - 1,
+                                            " so that one can be generated (--max_context)"));
+}
+
 absl::StatusOr<EncodedChat> EngineCompletions::Encode(const ChatRequest& request,
                                                       bool* ends_in_channel) const {
   RETURN_IF_ERROR(chat_tokens_.status());
@@ -71,6 +98,9 @@ absl::StatusOr<EncodedChat> EngineCompletions::Encode(const ChatRequest& request
                               {.enable_thinking = request.enable_thinking,
                                .preserve_thinking = request.preserve_thinking}));
   *ends_in_channel = prompt.ends_in_channel;
+  size_t num_bytes = 0;
+  for (const ChatSegment& segment : prompt.segments) num_bytes += segment.text.size();
+  RETURN_IF_ERROR(CheckFits(num_bytes));
   return EncodeChat(*tokenizer_, prompt.segments, prompt.stable_bytes);
 }
 
@@ -125,6 +155,7 @@ absl::StatusOr<std::vector<int32_t>> EngineCompletions::ReadPrompt(
   if (!tokens.empty()) return tokens;
   if (request.text.empty())
     return absl::InvalidArgumentError("no prompt: it has at least one character, or one token");
+  RETURN_IF_ERROR(CheckFits(request.text.size()));
   absl::StatusOr<std::vector<int32_t>> encoded = tokenizer_->Encode(
       request.text, request.parse_control ? ControlTokens::kParse : ControlTokens::kPlainText);
   if (!encoded.ok()) return Annotate(encoded.status(), "text");

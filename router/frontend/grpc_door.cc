@@ -14,11 +14,12 @@ constexpr absl::Duration kTick = absl::Seconds(1);
 }  // namespace
 
 GrpcDoor::GrpcDoor(Options options, Completions* completions, const Tenants* tenants,
-                   Engine* engine, WorkerSet* workers, const ExpertLoad* load,
+                   ReaderPool* readers, Engine* engine, WorkerSet* workers, const ExpertLoad* load,
                    RouterMetrics* metrics)
     : options_(std::move(options)),
       completions_(completions),
       tenants_(tenants),
+      readers_(readers),
       engine_(engine),
       workers_(workers),
       load_(load),
@@ -41,17 +42,24 @@ absl::Status GrpcDoor::FillFromCall(const grpc::CallbackServerContext& context,
 
 template <typename Reply, typename Request>
 grpc::ServerWriteReactor<Reply>* GrpcDoor::Start(grpc::CallbackServerContext* context,
-                                                 absl::StatusOr<Request> request) {
+                                                 absl::StatusOr<Request> request,
+                                                 size_t num_bytes) {
   const auto reactor = std::make_shared<AnswerReactor<Reply>>(context, &pump_);
+  reactor->Hold();
   {
     std::lock_guard<std::mutex> lock(mu_);
     reactors_.push_back(reactor);
   }
   absl::Status status = request.status();
   if (status.ok()) status = FillFromCall(*context, &request->options);
+  // The message is read, as it lives no longer than the call; to tokenise it may take a while.
   if (status.ok()) {
-    reactor->Start(completions_->Start(*std::move(request)));
-  } else {
+    const auto read = std::make_shared<Request>(*std::move(request));
+    status = readers_->Post(static_cast<int64_t>(num_bytes), [this, reactor, read] {
+      if (!reactor->finished()) reactor->Start(completions_->Start(std::move(*read)));
+    });
+  }
+  if (!status.ok()) {
     metrics_->CountRequest(status);
     reactor->Start(status);
   }
@@ -60,12 +68,13 @@ grpc::ServerWriteReactor<Reply>* GrpcDoor::Start(grpc::CallbackServerContext* co
 
 grpc::ServerWriteReactor<v1::GenerateReply>* GrpcDoor::GeneratorService::Generate(
     grpc::CallbackServerContext* context, const v1::GenerateRequest* request) {
-  return door_->Start<v1::GenerateReply>(context, ReadTextRequest(*request));
+  return door_->Start<v1::GenerateReply>(context, ReadTextRequest(*request),
+                                         request->ByteSizeLong());
 }
 
 grpc::ServerWriteReactor<v1::ChatReply>* GrpcDoor::ChatService::Chat(
     grpc::CallbackServerContext* context, const v1::ChatRequest* request) {
-  return door_->Start<v1::ChatReply>(context, ReadChatRequest(*request));
+  return door_->Start<v1::ChatReply>(context, ReadChatRequest(*request), request->ByteSizeLong());
 }
 
 void GrpcDoor::DropStuckWriters() {

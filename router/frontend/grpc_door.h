@@ -18,6 +18,7 @@
 #include "router/frontend/answer_reactor.h"
 #include "router/frontend/completions.h"
 #include "router/frontend/pump.h"
+#include "router/frontend/reader_pool.h"
 #include "router/frontend/tenants.h"
 
 namespace coterie {
@@ -31,8 +32,8 @@ class GrpcDoor {
     absl::Duration write_timeout = absl::Seconds(30);
   };
   // None of the pointers is owned; all outlive this, and gRPC's server does not.
-  GrpcDoor(Options options, Completions* completions, const Tenants* tenants, Engine* engine,
-           WorkerSet* workers, const ExpertLoad* load, RouterMetrics* metrics);
+  GrpcDoor(Options options, Completions* completions, const Tenants* tenants, ReaderPool* readers,
+           Engine* engine, WorkerSet* workers, const ExpertLoad* load, RouterMetrics* metrics);
 
   std::vector<grpc::Service*> services() { return {&generator_, &chat_}; }
 
@@ -67,12 +68,13 @@ class GrpcDoor {
                             CompletionOptions* options) const;
   template <typename Reply, typename Request>
   grpc::ServerWriteReactor<Reply>* Start(grpc::CallbackServerContext* context,
-                                         absl::StatusOr<Request> request);
+                                         absl::StatusOr<Request> request, size_t num_bytes);
   void DropStuckWriters();
 
   const Options options_;
   Completions* const completions_;
   const Tenants* const tenants_;
+  ReaderPool* const readers_;
   Engine* const engine_;
   WorkerSet* const workers_;
   const ExpertLoad* const load_;

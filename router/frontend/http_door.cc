@@ -1,5 +1,6 @@
 #include "router/frontend/http_door.h"
 
+#include <string>
 #include <utility>
 
 #include "router/frontend/http_exchange.h"
@@ -12,15 +13,18 @@ constexpr absl::Duration kTick = absl::Milliseconds(500);
 
 }  // namespace
 
-HttpDoor::HttpDoor(Api::Options options)
-    : api_(std::move(options)),
-      ticker_(kTick, [this] { Tick(); }),
-      readers_{{absl::Hours(1), [] {}}, {absl::Hours(1), [] {}}} {}
+HttpDoor::HttpDoor(Api::Options options, ReaderPool* readers)
+    : api_(std::move(options)), readers_(readers), ticker_(kTick, [this] { Tick(); }) {}
 
 HttpDoor::~HttpDoor() = default;
 
 void HttpDoor::Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) {
-  auto exchange = std::make_shared<HttpExchange>(std::move(reply));
+  auto exchange = std::make_shared<HttpExchange>(reply);
+  if (request.method != "POST") {
+    return exchange->Handle(api_, {.method = std::move(request.method),
+                                   .path = std::move(request.path),
+                                   .headers = std::move(request.headers)});
+  }
   {
     std::lock_guard<std::mutex> lock(mu_);
     exchanges_.push_back(exchange);
@@ -29,9 +33,17 @@ void HttpDoor::Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) {
                                                       .path = std::move(request.path),
                                                       .headers = std::move(request.headers),
                                                       .body = std::move(request.body)});
-  readers_[next_reader_++ % 2].Post([this, exchange = std::move(exchange), read = std::move(read)] {
-    exchange->Handle(api_, *read);
+  const auto num_bytes = static_cast<int64_t>(read->body.size());
+  const absl::Status posted = readers_->Post(num_bytes, [this, exchange, read, reply] {
+    // Nobody reads for a client who has gone.
+    if (reply->Post([] {})) exchange->Handle(api_, *read);
   });
+  if (posted.ok()) return;
+  const ApiError error = ApiError::FromStatus(posted);
+  reply->Send({.status = error.http_status,
+               .content_type = "application/json",
+               .headers = {{"Retry-After", std::to_string(error.retry_after_seconds)}}},
+              error.OpenAiJson());
 }
 
 void HttpDoor::Tick() {

@@ -51,8 +51,12 @@ class Pump {
       if (stopping_ && work_.empty()) return;
       std::deque<std::function<void()>> work = std::exchange(work_, {});
       lock.unlock();
-      for (std::function<void()>& piece : work) piece();
-      work.clear();
+      while (!work.empty()) {
+        // What a piece holds goes when it is done, not with the last of them.
+        const std::function<void()> piece = std::move(work.front());
+        work.pop_front();
+        piece();
+      }
       if (const auto now = std::chrono::steady_clock::now(); now >= next_tick) {
         tick_();
         next_tick = now + interval_;

@@ -19,8 +19,10 @@ class Tenants {
   // Without keys everybody may call, and all are one tenant.
   Tenants() = default;
 
-  // A file of lines `TENANT KEY [WEIGHT]`, `#` begins a comment; several keys may name one tenant.
-  // InvalidArgument names the line at fault, and no key.
+  // A file of lines `TENANT KEY [WEIGHT [PRIORITY]]`, `#` begins a comment; several keys may name
+  // one tenant. PRIORITY is the highest that the tenant may ask for; 0 where it is missing, or one
+  // tenant could take the machine from the others. InvalidArgument names the line at fault, and no
+  // key.
   static absl::StatusOr<Tenants> Load(const std::string& path);
   static absl::StatusOr<Tenants> Parse(absl::string_view text);
 
@@ -29,11 +31,15 @@ class Tenants {
   // The same for the value of an `Authorization` header: `Bearer KEY`.
   absl::StatusOr<std::string> TenantOfAuthorization(absl::string_view value) const;
 
+  // The highest priority that a tenant gets.
+  int PriorityMaxOf(absl::string_view tenant) const;
+
   bool has_keys() const { return !tenants_.empty(); }
   const std::map<std::string, double>& weights() const { return weights_; }
 
  private:
   absl::flat_hash_map<std::string, std::string> tenants_;  // by key
+  absl::flat_hash_map<std::string, int> priorities_;       // by tenant; those that are not 0
   std::map<std::string, double> weights_;                  // by tenant; those that are not 1
 };
 

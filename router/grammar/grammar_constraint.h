@@ -27,6 +27,7 @@ class GrammarConstraint : public TokenConstraint {
 
   void Apply(std::span<float> logits) override;
   bool active() const override;
+  bool decides_end() const override { return in_grammar(); }
   void Append(int32_t token) override;
 
   // The set that Apply leaves, while the text is under the grammar.

@@ -170,8 +170,8 @@ absl::StatusOr<std::vector<Tool>> ReadTools(const ChatOutputRules& rules) {
     absl::StatusOr<Tool> tool = ReadTool(rules.tools[i]);
     RETURN_IF_ERROR(Annotate(tool.status(), absl::StrCat("tools[", i, "]")));
     if (!names.insert(tool->name).second) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("two tools have the name ", Quoted(tool->name)));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "tools[", i, "].function.name: two tools have the name ", Quoted(tool->name)));
     }
     if (rules.tool_choice != ToolChoice::kNamed || tool->name == rules.tool_name)
       tools.push_back(*std::move(tool));

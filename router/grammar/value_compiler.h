@@ -20,8 +20,8 @@ namespace coterie {
 // In calls a property that is not declared may come only where `additionalProperties` says so, or
 // where none is declared: the parameters of a function are its parameters.
 //
-// Keys that are not declared may come twice: an automaton does not remember them. JSON's readers take
-// the last; a call in which that happens is reported as broken by the parser of calls.
+// Keys that are not declared may come twice: an automaton does not remember them. JSON's readers
+// take the last; a call in which that happens is reported as broken by the parser of calls.
 //
 // Thread-compatible; one for each schema.
 class ValueCompiler {

@@ -58,13 +58,14 @@ PrefixIndex::Node* PrefixIndex::Insert(Node* parent, std::span<const int32_t> to
                                        const BlockRef& block) {
   CHECK_EQ(static_cast<int64_t>(tokens.size()), kKvBlockTokens);
   const BlockKey key = ChildKey(parent->key_, tokens);
-  std::unique_ptr<Node>& child = parent->children_[key];
-  if (child != nullptr) {
+  if (const auto known = parent->children_.find(key); known != parent->children_.end()) {
     // Two contents under one key: chained 128 bits make that a matter of ages, and then the newer
     // one is simply not kept.
-    return std::equal(tokens.begin(), tokens.end(), child->tokens_.begin()) ? child.get() : nullptr;
+    Node* const child = known->second.get();
+    return std::equal(tokens.begin(), tokens.end(), child->tokens_.begin()) ? child : nullptr;
   }
-  Untrack(parent);
+  Untrack(parent);  // while it still is a leaf
+  std::unique_ptr<Node>& child = parent->children_[key];
   child = std::make_unique<Node>();
   child->parent_ = parent;
   child->key_ = key;

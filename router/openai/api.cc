@@ -190,8 +190,13 @@ absl::Status Api::StartChat(const Call& call, const ChatJson& body,
   ASSIGN_OR_RETURN(ChatBody chat, ReadBody(call.route.endpoint, body));
   LogUnread(chat.form, call.request_id);
   SetCaller(call, &chat.request.options);
-  ASSIGN_OR_RETURN(auto answer, options_.completions->Start(std::move(chat.request)));
-  started->answers.push_back(std::move(answer));
+  auto answer = options_.completions->Start(std::move(chat.request));
+  if (!answer.ok()) {
+    // The other endpoints spell these fields in other ways.
+    return call.route.endpoint == Endpoint::kChat ? BlameFirstWord(answer.status())
+                                                  : answer.status();
+  }
+  started->answers.push_back(*std::move(answer));
   started->stream = chat.form.stream;
   ReplyStamp stamp = Stamp(call, chat.form);
   started->writer = MakeWriter(call.route.endpoint, std::move(chat.form), std::move(stamp));
@@ -206,8 +211,9 @@ absl::Status Api::StartText(const Call& call, const ChatJson& body,
     SetCaller(call, &request.options);
     started->choices_per_answer = request.options.num_choices;
     // Those that have begun are cancelled with `started` when one is refused.
-    ASSIGN_OR_RETURN(auto answer, options_.completions->Start(std::move(request)));
-    started->answers.push_back(std::move(answer));
+    auto answer = options_.completions->Start(std::move(request));
+    if (!answer.ok()) return BlameFirstWord(answer.status());
+    started->answers.push_back(*std::move(answer));
   }
   started->stream = text.form.stream;
   ReplyStamp stamp = Stamp(call, text.form);

@@ -6,6 +6,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "model/chat_json.h"
 #include "router/engine/retry_after.h"
 #include "router/openai/json_text.h"
@@ -57,6 +58,18 @@ absl::Status InvalidField(absl::string_view param, absl::string_view message) {
 std::string FieldOf(const absl::Status& status) {
   const auto payload = status.GetPayload(kParamPayload);
   return payload ? std::string(*payload) : "";
+}
+
+absl::Status BlameFirstWord(absl::Status status) {
+  absl::string_view word = status.message();
+  word = word.substr(0, word.find(' '));
+  const bool is_sampling = absl::ConsumePrefix(&word, "sampling.");
+  const bool is_field =
+      is_sampling || absl::StartsWith(word, "response_format.") || absl::StartsWith(word, "tools[");
+  if (!absl::IsInvalidArgument(status) || !is_field || !FieldOf(status).empty()) return status;
+  absl::ConsumeSuffix(&word, ":");
+  status.SetPayload(kParamPayload, absl::Cord(word));
+  return status;
 }
 
 ApiError ApiError::FromStatus(const absl::Status& status) {

@@ -17,6 +17,11 @@ absl::Status InvalidField(absl::string_view param, absl::string_view message);
 // The field that InvalidField blamed, empty when it is not known.
 std::string FieldOf(const absl::Status& status);
 
+// The same error with the field that its message begins with: what refuses schemas and bounds of
+// sampling further in spells fields as chat completions do, "response_format.json_schema.schema: at
+// /…", or as gRPC does, "sampling.logit_bias names …". Others are left as they are.
+absl::Status BlameFirstWord(absl::Status status);
+
 struct ApiError {
   int http_status = 500;
   std::string type;  // OpenAI's

@@ -25,11 +25,17 @@ Exchange::~Exchange() {
 
 void Exchange::Continue() {
   if (done_ || sink_->full()) return;
-  for (size_t i = 0; i < options_.answers.size(); ++i) {
-    for (AnswerDelta& delta : options_.answers[i]->Poll()) {
-      Take(i, std::move(delta));
-      if (done_) return;
+  for (bool more = true; more;) {
+    more = false;
+    for (size_t i = 0; i < options_.answers.size(); ++i) {
+      for (AnswerDelta& delta : options_.answers[i]->Poll()) {
+        more = true;
+        Take(i, std::move(delta));
+        if (done_) return;
+      }
     }
+    // Called again when there is room: nothing is lost in the answers.
+    if (sink_->full()) return;
   }
   if (!AllDone()) return;
   if (options_.stream) {

@@ -5,7 +5,7 @@ namespace coterie {
 Rails::Rails(const RailsParams& params, std::span<const int32_t> prompt, int64_t max_tokens) {
   if (params.stop_loops) cycle_.emplace();
   if (!params.chat) return;
-  thinking_.emplace(params.chat->channel_begin, params.chat->channel_end, params.starts_in_channel,
+  thinking_.emplace(*params.chat, params.starts_in_channel,
                     params.thinking_tokens_max.value_or(max_tokens / 4 * 3));
   if (params.stop_loops) loop_.emplace(*params.chat, prompt);
 }

@@ -21,6 +21,9 @@ class TokenConstraint {
   virtual void Apply(std::span<float> logits) = 0;
   // False when Apply would change nothing now: then it need not be called.
   virtual bool active() const = 0;
+  // When the sequence may end is for the constraint to say now, whatever min_tokens wants: a value
+  // that is complete can only end.
+  virtual bool decides_end() const = 0;
   // The token that was drawn, a stop token included. One that may not come (a rail can force one)
   // ends the constraint.
   virtual void Append(int32_t token) = 0;

@@ -99,8 +99,31 @@ void Scheduler::Start(SequencePtr sequence, absl::Time now) {
     sequence->started = now;
     sequence->num_cached = std::min(sequence->kv->num_resumed(), sequence->num_prompt());
   }
-  if (IsLate(*sequence, now)) sequence->rank = kRankOfLate;
+  if (IsLate(*sequence, now)) Promote(sequence.get(), now);
   InsertBySeniority(&running_, std::move(sequence));
+}
+
+void Scheduler::Promote(Sequence* sequence, absl::Time now) const {
+  sequence->rank = kRankOfLate;
+  sequence->rank_until = now + options_.promote_after;
+}
+
+// A prompt that others keep out of the steps is late too, and who was late has had its turn.
+void Scheduler::Rerank(absl::Time now) {
+  bool changed = false;
+  for (const SequencePtr& sequence : running_) {
+    if (now >= sequence->rank_until) {
+      sequence->rank = sequence->request.priority;
+      sequence->rank_until = absl::InfiniteFuture();
+      changed = true;
+    } else if (sequence->rank != kRankOfLate && IsLate(*sequence, now)) {
+      Promote(sequence.get(), now);
+      changed = true;
+    }
+  }
+  if (!changed) return;
+  std::stable_sort(running_.begin(), running_.end(),
+                   [](const SequencePtr& a, const SequencePtr& b) { return Senior(*a, *b); });
 }
 
 // The most junior gives its place and its blocks up.
@@ -126,6 +149,7 @@ bool Scheduler::GrowOrYield(Sequence* sequence, int64_t end, absl::Time now) {
 
 const std::vector<Scheduler::Part>& Scheduler::Plan(absl::Time now) {
   parts_.clear();
+  Rerank(now);
   int64_t prefill_left = options_.prefill_chunk;
   // Only those behind yield, so what is planned stays planned.
   for (size_t i = 0; i < running_.size(); ++i) {
@@ -140,7 +164,8 @@ const std::vector<Scheduler::Part>& Scheduler::Plan(absl::Time now) {
   return parts_;
 }
 
-void Scheduler::Computed(const Part& part) {
+void Scheduler::Computed(const Part& part, absl::Time now) {
+  part.sequence->last_progress = now;
   part.sequence->kv->Commit(part.sequence->tokens, part.end);
   waiting_.Charge(part.sequence->request.tenant, part.end - part.begin);
 }

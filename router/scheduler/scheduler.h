@@ -5,8 +5,8 @@
 // most senior first. Seniority is priority, then order of arrival. When memory runs out the most
 // junior yields: its blocks go to the prefix index, and it resumes, with the same tokens, when
 // there is room again. Waiting sequences are admitted in the order of FairQueue, those that have
-// yielded before them; one of higher priority takes the place of a lower one. One that has waited
-// for `promote_after` goes before all, and keeps that rank.
+// yielded before them; one of higher priority takes the place of a lower one. One that has
+// not been in a step for `promote_after` goes before all for as long.
 //
 // Requires: one owner thread. Guarantees: the most senior sequence is in every step, so that every
 // step makes progress; one that was added leaves by RemoveIf only.
@@ -53,7 +53,7 @@ class Scheduler {
   // The next step: valid until the next call of anything. Blocks are there for every part.
   const std::vector<Part>& Plan(absl::Time now);
   // The step of `parts` was computed: its blocks become known, its tokens are charged.
-  void Computed(const Part& part);
+  void Computed(const Part& part, absl::Time now);
   // A prompt is computed: its siblings find it in the cache.
   void ReleaseSiblings(Sequence* sequence);
   // leaves(sequence): true for one that is finished with. Its context is left to the index.
@@ -69,12 +69,14 @@ class Scheduler {
   static bool Senior(const Sequence& a, const Sequence& b);
   static void InsertBySeniority(std::vector<SequencePtr>* list, SequencePtr sequence);
   bool IsLate(const Sequence& sequence, absl::Time now) const {
-    return now - sequence.arrived >= options_.promote_after;
+    return now - sequence.last_progress >= options_.promote_after;
   }
   bool FitsNow(const Sequence& sequence);
   Sequence* NextToAdmit(absl::Time now, bool* has_yielded);
   bool MakePlaceFor(const Sequence& sequence, absl::Time now);
   void Start(SequencePtr sequence, absl::Time now);
+  void Promote(Sequence* sequence, absl::Time now) const;
+  void Rerank(absl::Time now);
   void Yield(absl::Time now);
   bool GrowOrYield(Sequence* sequence, int64_t end, absl::Time now);
 

@@ -122,6 +122,7 @@ class AnswerWriterTest : public testing::Test {
 
 TEST_F(AnswerWriterTest, EveryReplyComesOnceAndInOrder) {
   const auto writer = std::make_shared<FakeStream>(&pump_);
+  writer->Hold();
   std::thread engine([&] { Put(500); });
   writer->Start(MakeAnswer());
   std::vector<int64_t> numbers;
@@ -134,6 +135,7 @@ TEST_F(AnswerWriterTest, EveryReplyComesOnceAndInOrder) {
 
 TEST_F(AnswerWriterTest, ABrokenStreamCancelsTheAnswer) {
   const auto writer = std::make_shared<FakeStream>(&pump_);
+  writer->Hold();
   std::thread engine([&] { Put(20000); });
   writer->Start(MakeAnswer());
   std::vector<int64_t> numbers;
@@ -145,6 +147,7 @@ TEST_F(AnswerWriterTest, ABrokenStreamCancelsTheAnswer) {
 
 TEST_F(AnswerWriterTest, AFailureIsTheStatusOfTheStream) {
   const auto writer = std::make_shared<FakeStream>(&pump_);
+  writer->Hold();
   writer->Start(MakeAnswer());
   Put(3, absl::InternalError("a worker is gone"));
   std::vector<int64_t> numbers;
@@ -154,6 +157,7 @@ TEST_F(AnswerWriterTest, AFailureIsTheStatusOfTheStream) {
 
 TEST_F(AnswerWriterTest, ARefusedRequestEndsAtOnce) {
   const auto writer = std::make_shared<FakeStream>(&pump_);
+  writer->Hold();
   writer->Start(absl::ResourceExhaustedError("full"));
   std::vector<int64_t> numbers;
   EXPECT_EQ(writer->Read(1, &numbers).code(), absl::StatusCode::kResourceExhausted);
@@ -161,8 +165,19 @@ TEST_F(AnswerWriterTest, ARefusedRequestEndsAtOnce) {
   writer->Release();
 }
 
+TEST_F(AnswerWriterTest, AnAnswerForWhoHasGoneAlreadyIsCancelled) {
+  const auto writer = std::make_shared<FakeStream>(&pump_);
+  writer->Hold();
+  writer->Cancel(absl::CancelledError("gone"));
+  EXPECT_TRUE(writer->finished());
+  writer->Start(MakeAnswer());
+  EXPECT_TRUE(stream_.cancelled());
+  writer->Release();
+}
+
 TEST_F(AnswerWriterTest, ACallerWhoDoesNotReadIsDropped) {
   const auto writer = std::make_shared<FakeStream>(&pump_);
+  writer->Hold();
   writer->Start(MakeAnswer());
   writer->DropIfStuckSince(absl::Now() + absl::Hours(1));
   EXPECT_EQ(writer->num_dropped, 0);  // nothing is being written

@@ -41,9 +41,16 @@ TEST(TenantsTest, BadFilesAreOneClearError) {
     const char* text;
     const char* said;
   } cases[] = {
-      {"", "no key"},           {"# nobody\n", "no key"}, {"alice\n", "line 1 has 1 words"},
-      {"a k 1 2\n", "4 words"}, {"a k\nb k\n", "line 2"}, {"a k x\n", "weight"},
-      {"a k nan\n", "weight"},  {"a k -1\n", "weight"},   {"a k 0\n", "weight"},
+      {"", "no key"},
+      {"# nobody\n", "no key"},
+      {"alice\n", "line 1 has 1 words"},
+      {"a k 1 2 3\n", "5 words"},
+      {"a k\nb k\n", "line 2"},
+      {"a k x\n", "weight"},
+      {"a k 1 900\n", "priority"},
+      {"a k nan\n", "weight"},
+      {"a k -1\n", "weight"},
+      {"a k 0\n", "weight"},
   };
   for (const auto& c : cases) {
     const auto tenants = Tenants::Parse(c.text);

@@ -73,7 +73,7 @@ class Simulation {
     EXPECT_LE(cache_.used_bytes(), cache_.options().budget_bytes);
     now_ += absl::Milliseconds(1) + num_rows * absl::Microseconds(10);
     for (const auto& part : parts) {
-      scheduler_.Computed(part);
+      scheduler_.Computed(part, now_);
       computed_[part.sequence->request.tenant] += part.end - part.begin;
       if (part.end < static_cast<int64_t>(part.sequence->tokens.size())) continue;
       scheduler_.ReleaseSiblings(part.sequence);
@@ -242,6 +242,31 @@ TEST(SchedulerTest, PriorityClassesKeepTheirOrder) {
   sim.RunUntilEmpty();
   ASSERT_EQ(sim.finished_.size(), 30u);
   for (size_t i = 0; i < 30; ++i) EXPECT_EQ(sim.finished_[i] % 3, 2 - i / 10) << i;
+}
+
+// With free places, prompts of high priority that use every row of the steps.
+TEST(SchedulerTest, APromptThatRunsIsNotKeptOutOfTheStepsForever) {
+  Simulation sim(
+      {.scheduler = {.max_sequences = 4, .prefill_chunk = 16, .promote_after = absl::Seconds(2)}});
+  sim.Add({.num_prompt = 200, .num_tokens = 3});
+  int32_t first = 10000;
+  while (sim.now_ < absl::UnixEpoch() + absl::Seconds(20)) {
+    while (sim.scheduler_.num_running() + sim.scheduler_.num_waiting() < 3)
+      sim.Add({.num_prompt = 1500, .num_tokens = 1, .priority = 50, .first_token = first += 2000});
+    sim.Step();
+    ASSERT_FALSE(HasFailure());
+  }
+  EXPECT_NE(std::find(sim.finished_.begin(), sim.finished_.end(), 0u), sim.finished_.end());
+}
+
+TEST(SchedulerTest, AnOldAnswerThatMakesProgressGivesItsPlaceToAHigherPriority) {
+  Simulation sim(
+      {.scheduler = {.max_sequences = 1, .prefill_chunk = 512, .promote_after = absl::Seconds(2)}});
+  sim.Add({.num_tokens = 1 << 20, .priority = -1});
+  sim.RunUntil(sim.now_ + absl::Seconds(5));
+  sim.Add({.num_tokens = 5, .priority = 5, .first_token = 90000});
+  sim.Step();
+  EXPECT_EQ(sim.first_tokens_.back(), 1u);
 }
 
 // Requests of all sizes, tenants and priorities, too little memory, and a stream of urgent ones

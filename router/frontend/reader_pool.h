@@ -1,0 +1,54 @@
+// ReaderPool: the threads that read requests: parse, render, tokenise, compile schemas. For a long
+// prompt that takes a while, and neither the doors' threads nor the engine shall wait for it. What
+// waits to be read is bounded in bytes.
+//
+// Thread-safe.
+#ifndef COTERIE_ROUTER_FRONTEND_READER_POOL_H_
+#define COTERIE_ROUTER_FRONTEND_READER_POOL_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "router/engine/retry_after.h"
+#include "router/frontend/pump.h"
+
+namespace coterie {
+
+class ReaderPool {
+ public:
+  static constexpr int64_t kWaitingBytesMax = 256 << 20;
+
+  ReaderPool() : readers_{{absl::Hours(1), [] {}}, {absl::Hours(1), [] {}}} {}
+
+  // Runs `read` soon. ResourceExhausted, and `read` is dropped, when so much waits already.
+  absl::Status Post(int64_t num_bytes, std::function<void()> read) {
+    const int64_t charge = num_bytes + kBytesOfAny;
+    if (waiting_bytes_.fetch_add(charge) + charge > kWaitingBytesMax) {
+      waiting_bytes_ -= charge;
+      return WithRetryAfter(
+          absl::ResourceExhaustedError("too many requests wait to be read; try later"),
+          absl::Seconds(1));
+    }
+    readers_[next_++ % 2].Post([this, charge, read = std::move(read)] {
+      read();
+      waiting_bytes_ -= charge;
+    });
+    return absl::OkStatus();
+  }
+
+ private:
+  // A request costs something even if it is empty.
+  static constexpr int64_t kBytesOfAny = 4 << 10;
+
+  std::atomic<int64_t> waiting_bytes_{0};
+  std::atomic<unsigned> next_{0};
+  Pump readers_[2];  // one may be busy with a book
+};
+
+}  // namespace coterie
+
+#endif  // COTERIE_ROUTER_FRONTEND_READER_POOL_H_
