@@ -245,6 +245,7 @@ absl::Status Run() {
       ",\"resident_bytes_max\":", int64_t{usage.ru_maxrss} * 1024,
       ",\"prefill_tokens\":", prefill_tokens, ",\"prefill_tokens_per_second\":", Median(prefill),
       ",\"prefill_runs\":[", Numbers(prefill), "],\"read_bytes_per_second\":", bandwidth,
+      ",\"trunk_bytes\":", trunk_bytes, ",\"expert_bytes\":", expert_bytes,
       ",\"decode_tokens\":", decode_tokens, ",\"decode\":[");
   for (size_t i = 0; i < batches.size(); ++i) {
     const auto [least, most] = std::minmax_element(distinct[i].begin(), distinct[i].end());
