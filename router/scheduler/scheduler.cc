@@ -92,8 +92,10 @@ void Scheduler::Admit(absl::Time now) {
 
 void Scheduler::Start(SequencePtr sequence, absl::Time now) {
   sequence->kv = cache_->Start(sequence->request.tenant, sequence->tokens);
-  // The same prompt again, and one that goes on from it.
+  // The same prompt again, one that parts from it in the last block, and one that goes on from it.
+  // The second costs one sliding block: the checkpoints share the others.
   sequence->kv->ExpectResumeAt(sequence->num_prompt() - 1);
+  sequence->kv->ExpectResumeAt(sequence->num_prompt() - 1 - kKvBlockTokens);
   sequence->kv->ExpectResumeAt(sequence->request.stable_tokens);
   if (sequence->started == absl::InfinitePast()) {
     sequence->started = now;

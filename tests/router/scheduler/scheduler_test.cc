@@ -161,6 +161,24 @@ TEST(SchedulerTest, SiblingsWaitForThePromptAndThenFindIt) {
   EXPECT_EQ(sim.computed_[""], 400 + 3 * 16 + 4 * 4);
 }
 
+// An agent's next prompt may have other words at the end of the one before: the last message
+// edited, or a block of it written anew. Whatever the length, and after an answer that has blocks
+// of its own.
+TEST(SchedulerTest, APromptThatPartsInTheLastBlockBeforeTheEndFindsTheRest) {
+  for (int64_t length = 400; length < 464; length += 9) {
+    for (int64_t back = 1; back <= 64; back += 7) {
+      Simulation sim({.scheduler = {.max_sequences = 8, .prefill_chunk = 256}});
+      sim.Add({.num_prompt = length, .num_tokens = 150});
+      sim.RunUntilEmpty();
+      Sequence* const next = sim.Add({.num_prompt = length + 100, .num_tokens = 1});
+      for (size_t i = static_cast<size_t>(length - back); i < next->tokens.size(); ++i)
+        next->tokens[i] += 100000;
+      sim.scheduler_.Admit(sim.now_);
+      EXPECT_GE(next->kv->num_resumed(), length - back - 63) << length << " parts " << back;
+    }
+  }
+}
+
 TEST(SchedulerTest, SiblingsOfOneThatLeavesGoOn) {
   Simulation sim({.scheduler = {.max_sequences = 8, .prefill_chunk = 256}});
   Sequence* const leader = sim.Add({.num_prompt = 400, .num_tokens = 5}, /*num_siblings=*/3);
