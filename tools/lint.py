@@ -34,8 +34,10 @@ def common_digest():
 
 def tidy(source, passed_mark):
     """The complaints about one file; empty when it is clean."""
+    # The static analyzer takes a third of the time: it reads what is shipped.
+    checks = ["--checks=-clang-analyzer-*"] if source.startswith(("tests/", "bench/")) else []
     run = subprocess.run(
-        ["clang-tidy-14", "--quiet", "-p", str(ROOT), source],
+        ["clang-tidy-14", "--quiet", *checks, "-p", str(ROOT), source],
         cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )
     if run.returncode == 0:
