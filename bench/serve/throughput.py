@@ -15,6 +15,8 @@ The best possible. A step reads the trunk and every expert that a row of it chos
 of this machine, both measured by engine_bench just before; the experts touched are counted by the router while it decodes. So K sessions can be
 faster than K times one by as much as they share: K (T + E(1)) / (T + E(K)). Keys and values of such short contexts are left out of the floor.
 
+The client is Python on the same cores: it bounds models of some megabytes (thousands of tokens a second), and is nothing beside the 26B's steps.
+
 Fair to llama.cpp: a slot for each session (continuous batching), its batches of 2,048 and 512, its caches of prompts off and ours on, its cheapest
 sampler; llama-server is built for this very processor (see llama_cpp/README.md). `--servers` has one_process, cluster, llama_cpp.
 """
