@@ -25,19 +25,20 @@ Exchange::~Exchange() {
 
 void Exchange::Continue() {
   if (done_ || sink_->full()) return;
-  for (bool more = true; more;) {
-    more = false;
-    for (size_t i = 0; i < options_.answers.size(); ++i) {
-      for (AnswerDelta& delta : options_.answers[i]->Poll()) {
-        more = true;
-        Take(i, std::move(delta));
-        if (done_) return;
-      }
+  bool more = false;
+  for (size_t i = 0; i < options_.answers.size(); ++i) {
+    for (AnswerDelta& delta : options_.answers[i]->Poll()) {
+      more = true;
+      Take(i, std::move(delta));
+      if (done_) return;
     }
-    // Called again when there is room: nothing is lost in the answers.
-    if (sink_->full()) return;
   }
-  if (!AllDone()) return;
+  if (!AllDone()) {
+    // Poll gives pieces; the next one is taken after those of other connections, and if the client
+    // has room for it.
+    if (more) sink_->Wake();
+    return;
+  }
   if (options_.stream) {
     BeginStream();
     Write(options_.writer->Finish(Usage()));

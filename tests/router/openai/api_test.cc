@@ -249,7 +249,6 @@ TEST_F(ApiTest, AFailureInAStreamEndsIt) {
 }
 
 TEST_F(ApiTest, AClientWhoHasGoneCancels) {
-  completions_.scripts = {{{}, {Delta({Content("x")})}}};  // and more to come
   const Api api(options_);
   ApiRequest request = {"POST", kChat, {}, kHi + std::string(R"(,"stream":true})")};
   exchange_ = api.Handle(request, &sink_);
