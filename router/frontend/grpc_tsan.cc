@@ -6,6 +6,6 @@
 #if defined(__SANITIZE_THREAD__)
 extern "C" const char* __tsan_default_suppressions();   // NOLINT(bugprone-reserved-identifier)
 extern "C" const char* __tsan_default_suppressions() {  // NOLINT(bugprone-reserved-identifier)
-  return "race:^grpc::internal::Callback\n";
+  return "race:^grpc::internal::Callback\nrace:grpc::Server::CallbackRequest\n";
 }
 #endif

@@ -95,9 +95,9 @@ class Requests {
   std::vector<std::vector<int32_t>> prompts_;
 };
 
-// A sanitizer makes every step some ten times slower.
+// A sanitizer makes every step some twenty times slower.
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr int kShareOfRequests = 8;
+constexpr int kShareOfRequests = 25;
 #else
 constexpr int kShareOfRequests = 1;
 #endif
