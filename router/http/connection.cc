@@ -3,9 +3,9 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include <array>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,10 +22,11 @@ constexpr size_t kReadBytes = 64 << 10;
 // better counted by us.
 constexpr int kUnsentBytesMax = 64 << 10;
 
-// One a thread: reads never wait while they hold it.
+// One a thread: reads never wait while they hold it. On the heap: what is thread-local lies on the
+// stack of every thread of the process, and those of some libraries are small.
 char* ReadBuffer() {
-  thread_local std::array<char, kReadBytes> buffer;
-  return buffer.data();
+  thread_local const std::unique_ptr<char[]> buffer(new char[kReadBytes]);
+  return buffer.get();
 }
 
 std::string PeerOf(const Socket& socket) {
