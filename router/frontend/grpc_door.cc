@@ -27,7 +27,8 @@ GrpcDoor::GrpcDoor(Options options, Completions* completions, const Tenants* ten
       generator_(this),
       chat_(this),
       pump_(kTick, [this] { DropStuckWriters(); }) {
-  // Calls come by gRPC's threads, which take this lock first. ThreadSanitizer cannot see gRPC's own.
+  // Calls come by gRPC's threads, which take this lock first. ThreadSanitizer cannot see gRPC's
+  // own.
   std::lock_guard<std::mutex> lock(mu_);
 }
 
