@@ -73,6 +73,8 @@ size_t MessageParser::ParseBody(absl::string_view bytes) {
   const size_t at_least = chunked() ? 5 : 1;
   size_t used = 0;
   while (!is_done() && error_.status == 0 && bytes.size() - used >= at_least) {
+    // Set anew: Beast counts a chunk again each time that it looks at an unfinished header of one.
+    body_limit(limits_.body_bytes - request_.body.size());
     ErrorCode ec;
     used += put(boost::asio::buffer(bytes.data() + used, bytes.size() - used), ec);
     if (ec == http::error::need_more) break;
