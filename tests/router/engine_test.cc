@@ -87,6 +87,41 @@ TEST_F(EngineTest, ACancelledSequenceGetsAtMostTheTokenOfTheStepInHand) {
   EXPECT_LE(static_cast<double>(end.usage.generated_tokens), generated + 1);
 }
 
+TEST_F(EngineTest, RefusesMoreAnswersThanMayEverWait) {
+  EngineRequest request;
+  request.prompt = goldens_[0].prompt;
+  const absl::Status refused = stack_->engine().Submit(std::move(request), 65).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument) << refused;
+}
+
+// A constraint that lets everything come, and one that decides when the answer ends.
+class FreeConstraint final : public TokenConstraint {
+ public:
+  explicit FreeConstraint(bool decides_end) : decides_end_(decides_end) {}
+  void Apply(std::span<float>) override {}
+  bool active() const override { return true; }
+  bool decides_end() const override { return decides_end_; }
+  void Append(int32_t) override {}
+
+ private:
+  const bool decides_end_;
+};
+
+TEST_F(EngineTest, MinTokensHoldsBesideAConstraintThatDoesNotDecideTheEnd) {
+  for (const bool decides_end : {false, true}) {
+    EngineRequest request;
+    request.prompt = goldens_[0].prompt;
+    request.max_tokens = 20;
+    request.stop_ids = {7};
+    request.rules = {.bias = {{7, 100.0f}}, .min_tokens = 5};
+    request.constraint = [=] { return std::make_unique<FreeConstraint>(decides_end); };
+    EndEvent end;
+    const auto stream = *stack_->engine().Submit(std::move(request));
+    EXPECT_EQ(Read(*stream, &end).size(), decides_end ? 0u : 5u);
+    EXPECT_EQ(end.reason, EndReason::kStopToken);
+  }
+}
+
 TEST_F(EngineTest, RefusesWhatCanNeverFit) {
   EngineRequest request;
   request.prompt.assign(200, 7);

@@ -31,6 +31,15 @@ TEST(TenantsTest, AKeyThatIsNotThereIsRefusedAndNotRepeated) {
   EXPECT_THAT(tenants.TenantOf("s3cret").status().message(), Not(HasSubstr("s3cret")));
 }
 
+TEST(TenantsTest, APriorityIsWhatTheKeysLineSays) {
+  const auto tenants = *Tenants::Parse("alice key-a 1 20\nbob key-b\ncarol key-c 2 -5\n");
+  EXPECT_EQ(tenants.PriorityMaxOf("alice"), 20);
+  EXPECT_EQ(tenants.PriorityMaxOf("bob"), 0);
+  EXPECT_EQ(tenants.PriorityMaxOf("carol"), -5);
+  // Without keys nobody is kept from anybody.
+  EXPECT_EQ(Tenants().PriorityMaxOf(""), 100);
+}
+
 TEST(TenantsTest, WithoutAFileAllAreOneTenant) {
   EXPECT_EQ(*Tenants().TenantOf(""), "");
   EXPECT_EQ(*Tenants().TenantOf("whatever"), "");

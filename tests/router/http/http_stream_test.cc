@@ -14,7 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "router/http/http_server.h"
-#include "router/http/sse.h"
+#include "router/openai/sse.h"
 #include "tests/router/http/http_client.h"
 #include "tests/router/http/test_server.h"
 
@@ -80,7 +80,7 @@ TEST(HttpStreamTest, ChunksArriveAsTheyAreWritten) {
   client.Send(kGet);
   EXPECT_THAT(client.ReadThrough("\r\n\r\n"), HasSubstr("Transfer-Encoding: chunked"));
   const auto reply = streams.only();
-  EXPECT_TRUE(reply->Write(SseEvent(R"({"a":1})")));
+  EXPECT_TRUE(reply->Write(SseData(R"({"a":1})")));
   EXPECT_EQ(client.ReadThrough("\n\n\r\n"), "f\r\ndata: {\"a\":1}\n\n\r\n");
   EXPECT_TRUE(reply->Write(""));
   EXPECT_TRUE(reply->EndStream());
@@ -253,13 +253,13 @@ TEST(HttpStreamTest, ManyStreamsAreWrittenByManyThreads) {
     threads.emplace_back([&, t] {
       for (int e = 0; e < kEvents; ++e) {
         for (int i = t; i < kStreams; i += kThreads)
-          EXPECT_TRUE(replies[i]->Write(SseEvent(absl::StrCat(e))));
+          EXPECT_TRUE(replies[i]->Write(SseData(absl::StrCat(e))));
       }
       for (int i = t; i < kStreams; i += kThreads) EXPECT_TRUE(replies[i]->EndStream());
     });
   }
   std::string expected;
-  for (int e = 0; e < kEvents; ++e) expected += SseEvent(absl::StrCat(e));
+  for (int e = 0; e < kEvents; ++e) expected += SseData(absl::StrCat(e));
   for (HttpClient& client : clients) {
     const HttpResponse response = client.ReadResponse();
     EXPECT_TRUE(response.whole);
@@ -284,7 +284,7 @@ TEST(HttpStreamTest, AThousandIdleStreamsCostNoThreadsAndLittleMemory) {
     clients.emplace_back(server.port());
     clients.back().Send(kGet);
     EXPECT_NE(clients.back().ReadThrough("\r\n\r\n"), "");
-    streams.replies().back()->Write(SseEvent("first"));
+    streams.replies().back()->Write(SseData("first"));
     EXPECT_NE(clients.back().ReadThrough("\n\n\r\n"), "");
   };
   for (int i = 0; i < 10; ++i) connect();

@@ -62,6 +62,18 @@ TEST(RailsTest, WithoutABudgetAQuarterIsLeftToAnswerWith) {
   EXPECT_EQ(rails.Forced(), kChannelEnd);
 }
 
+// To force the channel's end into a call would break the call.
+TEST(RailsTest, ACallEndsTheChannelAndIsNoReasoning) {
+  RailsParams params = Chat();
+  params.thinking_tokens_max = 2;
+  params.starts_in_channel = true;
+  Rails rails(params, {}, 100);
+  rails.Append(1);
+  EXPECT_EQ(Call(rails, 200), Verdict::kGoOn);
+  EXPECT_FALSE(rails.Forced().has_value());
+  EXPECT_EQ(rails.num_reasoning_tokens(), 1);
+}
+
 TEST(RailsTest, AnAnswerThatRepeatsItselfIsStopped) {
   Rails rails({}, {}, 1000);
   int stopped_at = 0;
