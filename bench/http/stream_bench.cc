@@ -39,7 +39,7 @@
 #include "kernels/check.h"
 #include "ops/process/flags.h"
 #include "router/http/http_server.h"
-#include "router/http/sse.h"
+#include "router/openai/sse.h"
 #include "tests/router/http/http_client.h"
 
 ABSL_FLAG(std::vector<std::string>, streams, (std::vector<std::string>{"1", "100", "1000"}),
@@ -60,8 +60,8 @@ int64_t NowNanos() {
 
 // About as long as a delta of a chat.
 std::string Event(int64_t nanos) {
-  return SseEvent(absl::StrCat("{\"pad\":\"", std::string(180, 'x'), "\",", kMark,
-                               absl::StrFormat("%020d", nanos), "}"));
+  return SseData(absl::StrCat("{\"pad\":\"", std::string(180, 'x'), "\",", kMark,
+                              absl::StrFormat("%020d", nanos), "}"));
 }
 
 int64_t ProcessStatus(absl::string_view name) {

@@ -21,7 +21,6 @@ namespace coterie {
 struct EngineRequest {
   std::string id;
   std::string tenant;
-  std::string session_id;
   int priority = 0;  // higher goes first
   ResumeHint resume_hint = ResumeHint::kNone;
   std::vector<int32_t> prompt;  // not empty, every id below the vocabulary's size

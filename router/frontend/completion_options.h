@@ -26,7 +26,7 @@ inline constexpr int kPriorityMax = 100;
 struct CompletionOptions {
   std::string request_id;  // for logs; empty: one is made
   std::string tenant;      // from the caller's key, never from the body (router/frontend/tenants.h)
-  std::string session_id;  // names what belongs together over several requests; may be empty
+  std::string session_id;  // what belongs together; nothing depends on it yet
   ResumeHint resume_hint = ResumeHint::kNone;
   int priority = 0;  // -kPriorityMax to kPriorityMax; higher goes first
   int64_t num_choices = 1;

@@ -61,7 +61,6 @@ absl::StatusOr<EngineRequest> EngineCompletions::Common(const CompletionOptions&
   EngineRequest request{
       .id = options.request_id,
       .tenant = options.tenant,
-      .session_id = options.session_id,
       .priority = std::min(options.priority, tenants_->PriorityMaxOf(options.tenant)),
       .resume_hint = options.resume_hint,
       .max_tokens = options.max_tokens,

@@ -4,7 +4,7 @@
 //
 //   reply->OnClosed([request_id] { Cancel(request_id); });
 //   reply->BeginStream({.content_type = "text/event-stream"});
-//   …any thread: reply->Write(SseEvent(json));
+//   …any thread: reply->Write(event);
 //   reply->EndStream();
 //
 // Guarantees: no call blocks, whatever the client does. What is written and not yet taken by the

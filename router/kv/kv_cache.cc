@@ -34,7 +34,6 @@ std::unique_ptr<KvCache::Sequence> KvCache::Start(const std::string& salt,
   std::unique_ptr<Sequence> sequence = StartAlone();
   if (!options_.prefix_cache) return sequence;
   const PrefixIndex::Match match = index_.Find(salt, tokens.first(tokens.size() - 1));
-  sequence->num_matched_ = match.deepest->num_tokens();
   PrefixIndex::Node* const node = match.resume != nullptr ? match.resume : index_.Root(salt);
   index_.Enter(node);
   sequence->node_ = node;

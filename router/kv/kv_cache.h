@@ -59,7 +59,6 @@ class KvCache {
     KvView View(int64_t layer) const { return {tables_[static_cast<size_t>(layer)].data(), 0}; }
     int64_t num_tokens() const { return num_tokens_; }    // computed
     int64_t num_resumed() const { return num_resumed_; }  // of them, found in the cache
-    int64_t num_matched() const { return num_matched_; }  // known to the cache, resumable or not
     int64_t held_bytes() const;                           // shared blocks included
 
    private:
@@ -84,7 +83,7 @@ class KvCache {
     std::vector<BlockRef> global_;   // [position / 64]
     std::vector<BlockRef> sliding_;  // [position / 64 - first_sliding_]
     int64_t first_sliding_ = 0;
-    int64_t num_tokens_ = 0, num_resumed_ = 0, num_matched_ = 0;
+    int64_t num_tokens_ = 0, num_resumed_ = 0;
     PrefixIndex::Node* node_ = nullptr;  // the deepest full block; null: the index is not used
     std::vector<WantedCheckpoint> wanted_;
   };

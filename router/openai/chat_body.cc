@@ -38,16 +38,6 @@ void ReadLogprobs(FieldReader* fields, CompletionOptions* options) {
     fields->Fail("top_logprobs", "needs `logprobs` to be true");
 }
 
-void ReadForm(FieldReader* fields, ReplyForm* form) {
-  fields->String("model", SIZE_MAX, &form->model);
-  fields->Bool("stream", &form->stream);
-  const ChatJson* stream = fields->Object("stream_options");
-  if (stream == nullptr) return;
-  FieldReader inner(*stream, "stream_options");
-  inner.Bool("include_usage", &form->include_usage);
-  fields->Update(inner.status());
-}
-
 }  // namespace
 
 absl::Status ReadResponseFormat(const ChatJson& json, const std::string& path, bool nested,

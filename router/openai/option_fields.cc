@@ -100,6 +100,16 @@ void ReadStop(const char* name, FieldReader* fields, CompletionOptions* options)
   }
 }
 
+void ReadForm(FieldReader* fields, ReplyForm* form) {
+  fields->String("model", SIZE_MAX, &form->model);
+  fields->Bool("stream", &form->stream);
+  const ChatJson* stream = fields->Object("stream_options");
+  if (stream == nullptr) return;
+  FieldReader inner(*stream, "stream_options");
+  inner.Bool("include_usage", &form->include_usage);
+  fields->Update(inner.status());
+}
+
 void ReadSession(FieldReader* fields, CompletionOptions* options) {
   // Both say the same: what comes with this key shares a beginning.
   fields->String("prompt_cache_key", kSessionBytesMax, &options->session_id);

@@ -5,6 +5,7 @@
 
 #include "router/frontend/completion_options.h"
 #include "router/openai/field_reader.h"
+#include "router/openai/reply_form.h"
 
 namespace coterie {
 
@@ -18,6 +19,9 @@ void ReadSampling(FieldReader* fields, CompletionOptions* options);
 
 // A string or a list of strings, at `name`.
 void ReadStop(const char* name, FieldReader* fields, CompletionOptions* options);
+
+// model, stream, stream_options.
+void ReadForm(FieldReader* fields, ReplyForm* form);
 
 // session_id (or prompt_cache_key), resume_hint, priority, rails.
 void ReadSession(FieldReader* fields, CompletionOptions* options);

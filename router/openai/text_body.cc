@@ -51,16 +51,6 @@ void RefuseOthers(const CompletionOptions& options, FieldReader* fields) {
                     "spaces_between_special_tokens"});
 }
 
-void ReadForm(FieldReader* fields, ReplyForm* form) {
-  fields->String("model", SIZE_MAX, &form->model);
-  fields->Bool("stream", &form->stream);
-  const ChatJson* stream = fields->Object("stream_options");
-  if (stream == nullptr) return;
-  FieldReader inner(*stream, "stream_options");
-  inner.Bool("include_usage", &form->include_usage);
-  fields->Update(inner.status());
-}
-
 void ReadOptions(FieldReader* fields, TextRequest* request) {
   CompletionOptions& options = request->options;
   options = OpenAiDefaults();
