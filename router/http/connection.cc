@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "router/http/connection_reply.h"
@@ -25,8 +26,8 @@ constexpr int kUnsentBytesMax = 64 << 10;
 // One a thread: reads never wait while they hold it. On the heap: what is thread-local lies on the
 // stack of every thread of the process, and those of some libraries are small.
 char* ReadBuffer() {
-  thread_local const std::unique_ptr<char[]> buffer(new char[kReadBytes]);
-  return buffer.get();
+  thread_local std::vector<char> buffer(kReadBytes);
+  return buffer.data();
 }
 
 std::string PeerOf(const Socket& socket) {
