@@ -45,6 +45,11 @@ ExpertWorkerMetrics::ExpertWorkerMetrics(prometheus::Registry& registry, int64_t
                           .Help("Time to compute one dispatch")
                           .Register(registry)
                           .Add({}, ComputeBuckets())),
+      queue_seconds(prometheus::BuildHistogram()
+                        .Name("expert_worker_queue_seconds")
+                        .Help("Time a dispatch waited for those of other routers")
+                        .Register(registry)
+                        .Add({}, ComputeBuckets())),
       resident_experts(
           MakeGauge(registry, "expert_worker_resident_experts", "(layer, expert) pairs loaded")),
       resident_bytes(MakeGauge(registry, "expert_worker_resident_expert_bytes",

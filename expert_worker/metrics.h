@@ -24,6 +24,7 @@ struct ExpertWorkerMetrics {
   prometheus::Counter& received_bytes;
   prometheus::Counter& sent_bytes;
   prometheus::Histogram& compute_seconds;
+  prometheus::Histogram& queue_seconds;
   prometheus::Gauge& resident_experts;
   prometheus::Gauge& resident_bytes;
   prometheus::Gauge& streams;

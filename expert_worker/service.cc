@@ -53,16 +53,36 @@ class ExpertWorkerService::Session {
   }
   bool admitted() const { return admitted_; }
 
+  // InvalidArgument: it came before, or belongs to another connection.
+  absl::Status JudgeOrder(const v1::DispatchRequest& request) {
+    if (last_id_ == 0) epoch_ = request.epoch();
+    if (request.epoch() != epoch_) {
+      return absl::InvalidArgumentError(absl::StrCat("dispatch: epoch ", request.epoch(),
+                                                     ", this stream is of epoch ", epoch_));
+    }
+    if (request.dispatch_id() <= last_id_) {
+      return absl::InvalidArgumentError(absl::StrCat("dispatch: id ", request.dispatch_id(),
+                                                     " after ", last_id_, ": it came again"));
+    }
+    last_id_ = request.dispatch_id();
+    return absl::OkStatus();
+  }
+
  private:
   ExpertWorkerService* const service_;
   grpc::ServerContext* const context_;
   bool admitted_ = false;
   bool busy_ = false;
+  uint64_t epoch_ = 0, last_id_ = 0;  // the stream's own thread
 };
 
 ExpertWorkerService::ExpertWorkerService(ExpertHost* host, ExpertWorkerMetrics* metrics,
-                                         int num_threads)
-    : host_(host), metrics_(metrics), num_threads_(num_threads), instance_id_(NewInstanceId()) {}
+                                         int num_threads, int max_waiting)
+    : host_(host),
+      metrics_(metrics),
+      num_threads_(num_threads),
+      max_waiting_(max_waiting),
+      instance_id_(NewInstanceId()) {}
 
 absl::Status ExpertWorkerService::LoadShard(const Shard& shard) {
   std::lock_guard<std::mutex> lock(host_mu_);
@@ -151,7 +171,7 @@ grpc::Status ExpertWorkerService::Exchange(
   while (stay && stream->Read(&request)) {
     session.SetBusy(true);
     if (!context->IsCancelled()) {
-      Answer(request, &batch, &reply);
+      Answer(request, session.JudgeOrder(request), &batch, &reply);
       if (!stream->Write(reply)) stay = false;
     }
     stay &= session.SetBusy(false);
@@ -161,12 +181,13 @@ grpc::Status ExpertWorkerService::Exchange(
   return draining_ ? ToGrpc(absl::UnavailableError("draining")) : grpc::Status::OK;
 }
 
-void ExpertWorkerService::Answer(const v1::DispatchRequest& request, DispatchBatch* batch,
-                                 v1::CombineReply* reply) {
+void ExpertWorkerService::Answer(const v1::DispatchRequest& request, absl::Status status,
+                                 DispatchBatch* batch, v1::CombineReply* reply) {
   reply->set_dispatch_id(request.dispatch_id());
+  reply->set_epoch(request.epoch());
   reply->set_error_code(0);
   reply->clear_error_message();
-  const absl::Status status = Compute(request, batch, reply);
+  if (status.ok()) status = Compute(request, batch, reply);
   metrics_->dispatches.Increment();
   metrics_->rows.Increment(request.num_rows());
   metrics_->received_bytes.Increment(static_cast<double>(request.rows().size()));
@@ -183,10 +204,24 @@ void ExpertWorkerService::Answer(const v1::DispatchRequest& request, DispatchBat
 
 absl::Status ExpertWorkerService::Compute(const v1::DispatchRequest& request, DispatchBatch* batch,
                                           v1::CombineReply* reply) {
+  const auto arrived = std::chrono::steady_clock::now();
   RETURN_IF_ERROR(ReadDispatch(request, batch));
+  if (num_waiting_.fetch_add(1) >= max_waiting_) {
+    num_waiting_.fetch_sub(1);
+    return absl::ResourceExhaustedError(
+        absl::StrCat("dispatch: ", max_waiting_, " wait already; try another copy, or later"));
+  }
   std::lock_guard<std::mutex> lock(host_mu_);
-  RETURN_IF_ERROR(host_->Validate(*batch));
+  num_waiting_.fetch_sub(1);
   const auto start = std::chrono::steady_clock::now();
+  reply->set_queue_ns(static_cast<uint64_t>(std::chrono::nanoseconds(start - arrived).count()));
+  metrics_->queue_seconds.Observe(std::chrono::duration<double>(start - arrived).count());
+  if (const uint64_t timeout_us = request.timeout_us();
+      timeout_us > 0 && start - arrived > std::chrono::microseconds(timeout_us)) {
+    return absl::DeadlineExceededError(
+        absl::StrCat("dispatch: its ", timeout_us, " us were over when its turn came"));
+  }
+  RETURN_IF_ERROR(host_->Validate(*batch));
   std::string* rows = reply->mutable_rows();
   const size_t num_pairs = batch->pair_row.size();
   rows->resize(num_pairs * static_cast<size_t>(host_->output_row_bytes()));

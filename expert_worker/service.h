@@ -1,13 +1,15 @@
 // ExpertWorkerService: the worker's end of expert.proto. One stream per router, read and answered
 // in order; one batch is computed at a time, with all of the worker's threads.
 //
-// A dispatch is judged before it is computed: its sizes, checksum and indices, and that every value
-// is finite. One that does not pass is answered with its error, and the stream goes on.
+// A dispatch is judged before it is computed: that it is new, its sizes, checksum and indices, and
+// that every value is finite. One that does not pass is answered with its error, and the stream goes
+// on; so is one that finds too many waiting already, or whose time is over when its turn comes.
 //
 // Thread-safe: gRPC calls it from its own threads.
 #ifndef COTERIE_EXPERT_WORKER_SERVICE_H_
 #define COTERIE_EXPERT_WORKER_SERVICE_H_
 
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -23,8 +25,10 @@ namespace coterie {
 
 class ExpertWorkerService final : public v1::ExpertWorker::Service {
  public:
-  // host and metrics: not owned, outlive this; the host is used by nobody else.
-  ExpertWorkerService(ExpertHost* host, ExpertWorkerMetrics* metrics, int num_threads);
+  // host and metrics: not owned, outlive this; the host is used by nobody else. max_waiting:
+  // dispatches of all routers that wait for their turn.
+  ExpertWorkerService(ExpertHost* host, ExpertWorkerMetrics* metrics, int num_threads,
+                      int max_waiting = 16);
 
   absl::Status LoadShard(const Shard& shard);
 
@@ -44,7 +48,9 @@ class ExpertWorkerService final : public v1::ExpertWorker::Service {
   class Session;
 
   void Describe(v1::WorkerDescription* description);
-  void Answer(const v1::DispatchRequest& request, DispatchBatch* batch, v1::CombineReply* reply);
+  // status: the session's verdict on the frame.
+  void Answer(const v1::DispatchRequest& request, absl::Status status, DispatchBatch* batch,
+              v1::CombineReply* reply);
   absl::Status Compute(const v1::DispatchRequest& request, DispatchBatch* batch,
                        v1::CombineReply* reply);
   void CountPairs(const DispatchBatch& batch);
@@ -52,9 +58,11 @@ class ExpertWorkerService final : public v1::ExpertWorker::Service {
   ExpertHost* const host_;
   ExpertWorkerMetrics* const metrics_;
   const int num_threads_;
+  const int max_waiting_;
   const std::string instance_id_;
 
-  std::mutex host_mu_;  // guards *host_
+  std::atomic<int> num_waiting_{0};  // for host_mu_
+  std::mutex host_mu_;               // guards *host_
 
   std::mutex mu_;  // guards what follows
   std::condition_variable session_ended_;

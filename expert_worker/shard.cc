@@ -31,6 +31,18 @@ absl::StatusOr<Range> ParseRange(absl::string_view text, int64_t limit, absl::st
   return range;
 }
 
+// Whether one of the copies of `expert` is in shard `index` of `count`.
+bool IsInShard(int64_t expert, int64_t num_experts, int64_t index, int64_t count, int64_t copies) {
+  const int64_t first = expert * count / num_experts;
+  if (first == index) return true;
+  // Counted from the first shard on, the others in a circle that begins one further for each expert
+  // of the shard.
+  const int64_t in_shard = expert - (first * num_experts + count - 1) / count;
+  const int64_t others = count - 1;
+  const int64_t distance = (index - first - 1 + count) % count;  // 0 to others - 1
+  return (distance - in_shard % others + others) % others < copies - 1;
+}
+
 }  // namespace
 
 Shard::Shard(int64_t num_layers, int64_t num_experts)
@@ -42,14 +54,19 @@ absl::StatusOr<Shard> Shard::Parse(absl::string_view text, int64_t num_layers,
   shard.text_ = std::string(text);
   const std::vector<absl::string_view> fraction = absl::StrSplit(text, '/');
   if (fraction.size() == 2) {
-    int64_t index = 0, count = 0;
-    if (!absl::SimpleAtoi(fraction[0], &index) || !absl::SimpleAtoi(fraction[1], &count) ||
-        count < 1 || count > num_experts || index < 0 || index >= count) {
+    const std::vector<absl::string_view> counts = absl::StrSplit(fraction[1], 'x');
+    int64_t index = 0, count = 0, copies = 1;
+    if (!absl::SimpleAtoi(fraction[0], &index) || !absl::SimpleAtoi(counts[0], &count) ||
+        count < 1 || count > num_experts || index < 0 || index >= count || counts.size() > 2 ||
+        (counts.size() == 2 && !absl::SimpleAtoi(counts[1], &copies)) || copies < 1 ||
+        copies > count) {
       return absl::InvalidArgumentError(
-          absl::StrCat("shard: \"", text, "\" is not i/n with 0 <= i < n <= ", num_experts));
+          absl::StrCat("shard: \"", text, "\" is not i/n with 0 <= i < n <= ", num_experts,
+                       ", or i/nxC with 1 <= C <= n"));
     }
     for (int64_t i = 0; i < num_layers * num_experts; ++i) {
-      shard.held_[static_cast<size_t>(i)] = i % num_experts * count / num_experts == index;
+      shard.held_[static_cast<size_t>(i)] =
+          IsInShard(i % num_experts, num_experts, index, count, copies);
     }
     return shard;
   }

@@ -1,9 +1,13 @@
 // Shard: which experts of which layers one worker holds.
 //
 // Text form (flags, wire):
-//   i/n                       expert e belongs to shard i of n when e * n / num_experts == i, in
-//   every layer 0-31,64                   these experts in every layer 0-14:0-127;15-29:0-63 layers
-//   : experts, for runs of layers
+//   i/n                  expert e belongs to shard i of n when e * n / num_experts == i, in every
+//                        layer
+//   i/nxC                that, and further copies so that every expert is in C of the n shards; the
+//                        copies of one shard's experts are spread over all others, so that they
+//                        share its load when it dies
+//   0-31,64              these experts in every layer
+//   0-14:0-127;15-29:0-63   layers : experts, for runs of layers
 #ifndef COTERIE_EXPERT_WORKER_SHARD_H_
 #define COTERIE_EXPERT_WORKER_SHARD_H_
 
@@ -32,6 +36,10 @@ class Shard {
 
   bool Holds(int64_t layer, int64_t expert) const {
     return !held_.empty() && held_[static_cast<size_t>(layer * num_experts_ + expert)];
+  }
+  // Requires a shard of a model.
+  void Set(int64_t layer, int64_t expert, bool holds) {
+    held_[static_cast<size_t>(layer * num_experts_ + expert)] = holds;
   }
   int64_t num_held() const;  // (layer, expert) pairs
   std::string Bitmap() const;

@@ -1,4 +1,5 @@
 // router: takes requests to their last token.
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,7 +25,10 @@ ABSL_FLAG(std::string, experts, "",
           "--workers). Empty: remote if --workers is given, else local.");
 ABSL_FLAG(std::vector<std::string>, workers, {},
           "Expert workers, host:port,host:port or unix:/path. One that was started without a shard "
-          "is told shard i/n of this list.");
+          "is told shard i/n of this list, i/nxC with --copies=C.");
+ABSL_FLAG(int64_t, copies, 1,
+          "Copies of each expert, on different workers, where workers are told their shards: with 2 "
+          "any one worker may die and no request notices.");
 ABSL_FLAG(std::string, quantise, "",
           "Quantise f32, f16 or bf16 weights while loading: q8_0 or q4_0. Empty: keep the file's "
           "format. Must equal the workers'.");
@@ -68,7 +72,10 @@ ABSL_FLAG(absl::Duration, promote_after, absl::Seconds(30),
           "A request that has waited for so long goes, for as long, before those of higher "
           "priority.");
 ABSL_FLAG(absl::Duration, dispatch_timeout, absl::Seconds(10),
-          "How long one layer waits for a worker before the request fails.");
+          "A worker that has not answered by then counts as gone until it answers; other copies of "
+          "its experts are asked long before.");
+ABSL_FLAG(absl::Duration, expert_wait, absl::Seconds(30),
+          "How long requests wait for an expert that no connected worker holds before they fail.");
 ABSL_FLAG(absl::Duration, connect_timeout, absl::Seconds(60),
           "How long to wait for the workers at start, their loading included.");
 
@@ -98,9 +105,11 @@ absl::StatusOr<RouterOptions> ReadFlags() {
                     .max_queued = absl::GetFlag(FLAGS_max_queued),
                     .max_queued_per_tenant = absl::GetFlag(FLAGS_max_queued_per_tenant),
                     .max_context = absl::GetFlag(FLAGS_max_context),
-                    .promote_after = absl::GetFlag(FLAGS_promote_after)};
+                    .promote_after = absl::GetFlag(FLAGS_promote_after),
+                    .expert_wait = absl::GetFlag(FLAGS_expert_wait)};
   options.prefix_cache = absl::GetFlag(FLAGS_prefix_cache);
   options.api_keys_file = absl::GetFlag(FLAGS_api_keys_file);
+  options.copies = absl::GetFlag(FLAGS_copies);
   options.dispatch_timeout = absl::GetFlag(FLAGS_dispatch_timeout);
   options.connect_timeout = absl::GetFlag(FLAGS_connect_timeout);
   for (const auto& [name, timeout] :
@@ -108,6 +117,13 @@ absl::StatusOr<RouterOptions> ReadFlags() {
         {"--connect_timeout", options.connect_timeout}}) {
     if (timeout <= absl::ZeroDuration() || timeout > absl::Hours(24))
       return absl::InvalidArgumentError(absl::StrCat(name, " is above 0 and at most 24h"));
+  }
+  if (options.engine.expert_wait < absl::ZeroDuration())
+    return absl::InvalidArgumentError("--expert_wait is at least 0");
+  if (options.copies < 1 ||
+      options.copies > std::max<int64_t>(1, static_cast<int64_t>(options.workers.size()))) {
+    return absl::InvalidArgumentError(
+        "--copies is at least 1, and at most the number of --workers");
   }
   for (const std::string& worker : options.workers) {
     if (worker.empty()) return absl::InvalidArgumentError("--workers has an empty address");

@@ -14,12 +14,17 @@ prometheus::Gauge& MakeGauge(prometheus::Registry& registry, const char* name, c
   return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
 }
 
-// Doubling buckets from `first` to beyond `last`.
-prometheus::Histogram& MakeHistogram(prometheus::Registry& registry, const char* name,
-                                     const char* help, double first, double last) {
+// From `first` to beyond `last`.
+prometheus::Histogram::BucketBoundaries DoublingBuckets(double first, double last) {
   prometheus::Histogram::BucketBoundaries buckets;
   for (double bound = first; bound < last * 2; bound *= 2) buckets.push_back(bound);
-  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add({}, buckets);
+  return buckets;
+}
+
+prometheus::Histogram& MakeHistogram(prometheus::Registry& registry, const char* name,
+                                     const char* help, double first, double last) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add(
+      {}, DoublingBuckets(first, last));
 }
 
 std::string NameOf(EndReason reason, const absl::Status& status) {
@@ -76,6 +81,9 @@ RouterMetrics::RouterMetrics(prometheus::Registry& registry, int64_t num_layers,
                                           10e-6, 5)),
       distinct_experts(MakeHistogram(registry, "router_distinct_experts",
                                      "Different experts touched by one layer of one step", 1, 64)),
+      expert_outage_seconds(
+          MakeCounter(registry, "router_expert_outage_seconds_total",
+                      "Time for which steps waited for an expert that no connected worker held")),
       gateway_{MakeGauge(registry, "vllm:num_requests_running", "As router_running_requests"),
                MakeGauge(registry, "vllm:num_requests_waiting", "As router_queued_requests"),
                MakeGauge(registry, "vllm:kv_cache_usage_perc",
@@ -133,10 +141,28 @@ RouterMetrics::RouterMetrics(prometheus::Registry& registry, int64_t num_layers,
                         .Name("router_worker_connected")
                         .Help("1 while the link to a worker is up")
                         .Register(registry);
+  auto& answers = prometheus::BuildHistogram()
+                      .Name("router_worker_answer_seconds")
+                      .Help("From sending a dispatch to its answer")
+                      .Register(registry);
+  auto& resent = prometheus::BuildCounter()
+                     .Name("router_dispatch_resends_total")
+                     .Help("Dispatches sent to other copies because a worker failed")
+                     .Register(registry);
+  auto& overdue = prometheus::BuildCounter()
+                      .Name("router_dispatch_overdue_total")
+                      .Help("Dispatches whose answer was overdue, and then asked of other copies")
+                      .Register(registry);
+  auto& late = prometheus::BuildCounter()
+                   .Name("router_late_answers_total")
+                   .Help("Answers that came when nobody waited for them any more")
+                   .Register(registry);
   for (const std::string& worker : workers) {
     const prometheus::Labels labels = {{"worker", worker}};
     workers_.push_back({&sent.Add(labels), &received.Add(labels), &pairs.Add(labels),
-                        &compute.Add(labels), &connected.Add(labels)});
+                        &compute.Add(labels), &connected.Add(labels),
+                        &answers.Add(labels, DoublingBuckets(50e-6, 5)), &resent.Add(labels),
+                        &overdue.Add(labels), &late.Add(labels)});
   }
 }
 
@@ -176,11 +202,24 @@ void RouterMetrics::CountSent(int worker, int64_t num_bytes) {
 }
 
 void RouterMetrics::CountReceived(int worker, int64_t num_pairs, int64_t num_bytes,
-                                  double compute_seconds) {
+                                  double compute_seconds, double answer_seconds) {
   Worker& w = workers_[static_cast<size_t>(worker)];
   w.pairs->Increment(static_cast<double>(num_pairs));
   w.received_bytes->Increment(static_cast<double>(num_bytes));
   w.compute_seconds->Increment(compute_seconds);
+  w.answer_seconds->Observe(answer_seconds);
+}
+
+void RouterMetrics::CountResent(int worker) {
+  workers_[static_cast<size_t>(worker)].resent->Increment();
+}
+
+void RouterMetrics::CountOverdue(int worker) {
+  workers_[static_cast<size_t>(worker)].overdue->Increment();
+}
+
+void RouterMetrics::CountLate(int worker) {
+  workers_[static_cast<size_t>(worker)].late->Increment();
 }
 
 void RouterMetrics::SetConnected(int worker, bool connected) {

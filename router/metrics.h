@@ -49,6 +49,7 @@ struct RouterMetrics {
   prometheus::Histogram& decode_step_seconds;
   prometheus::Histogram& dispatch_wait_seconds;
   prometheus::Histogram& distinct_experts;
+  prometheus::Counter& expert_outage_seconds;
   std::vector<prometheus::Counter*> layer_pairs;             // [num_layers]
   std::vector<prometheus::Counter*> layer_distinct_experts;  // [num_layers]
 
@@ -61,7 +62,13 @@ struct RouterMetrics {
   // By the code of a request's end.
   void CountRequest(const absl::Status& status);
   void CountSent(int worker, int64_t num_bytes);
-  void CountReceived(int worker, int64_t num_pairs, int64_t num_bytes, double compute_seconds);
+  void CountReceived(int worker, int64_t num_pairs, int64_t num_bytes, double compute_seconds,
+                     double answer_seconds);
+  // Rows were sent to another copy, because of this worker: it failed, or its answer was overdue.
+  void CountResent(int worker);
+  void CountOverdue(int worker);
+  // An answer came when others had given it already.
+  void CountLate(int worker);
   void SetConnected(int worker, bool connected);
   // One layer's routing of one step: pairs, and how many different experts they touch.
   void CountRouting(int64_t layer, std::span<const int32_t> experts);
@@ -73,6 +80,10 @@ struct RouterMetrics {
     prometheus::Counter* pairs;
     prometheus::Counter* compute_seconds;
     prometheus::Gauge* connected;
+    prometheus::Histogram* answer_seconds;
+    prometheus::Counter* resent;
+    prometheus::Counter* overdue;
+    prometheus::Counter* late;
   };
 
   // What the Gateway API's model-server protocol reads, under the names that it knows.

@@ -31,7 +31,9 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
   ASSIGN_OR_RETURN(TrunkWeights weights, LoadTrunk(*s.checkpoint_, options.load, *s.pool_));
   s.weights_ = std::make_unique<TrunkWeights>(std::move(weights));
   const DType format = LoadedExpertFormat(*s.checkpoint_, options.load);
-  if (options.workers.empty()) {
+  if (options.make_workers) {
+    s.workers_ = options.make_workers(*s.checkpoint_);
+  } else if (options.workers.empty()) {
     s.host_ = std::make_unique<ExpertHost>(s.checkpoint_.get(), options.load, s.pool_.get());
     ASSIGN_OR_RETURN(const Shard all, Shard::Parse("0/1", config.num_layers, config.num_experts));
     RETURN_IF_ERROR(s.host_->Load(all));
@@ -39,8 +41,8 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
   } else {
     ASSIGN_OR_RETURN(s.workers_, WorkerSet::Connect(*s.checkpoint_, format,
                                                     {.addresses = options.workers,
-                                                     .connect_timeout = options.connect_timeout,
-                                                     .send_timeout = options.dispatch_timeout}));
+                                                     .copies = options.copies,
+                                                     .connect_timeout = options.connect_timeout}));
   }
   std::vector<std::string> names;
   for (const WorkerSet::Worker& worker : s.workers_->Describe()) names.push_back(worker.name);

@@ -3,6 +3,7 @@
 #ifndef COTERIE_ROUTER_ROUTER_STACK_H_
 #define COTERIE_ROUTER_ROUTER_STACK_H_
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,6 +40,9 @@ struct RouterOptions {
   bool prefix_cache = true;
   Engine::Options engine;
   std::string api_keys_file;  // empty: everybody may call
+  int64_t copies = 1;         // of each expert, where workers are told their shards
+  // For tests: makes the workers, in place of `workers`.
+  std::function<std::unique_ptr<WorkerSet>(const Checkpoint& checkpoint)> make_workers;
   absl::Duration dispatch_timeout = absl::Seconds(10);
   absl::Duration connect_timeout = absl::Seconds(60);
 };

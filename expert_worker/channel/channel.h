@@ -2,20 +2,21 @@
 // (dispatch) and one row per (row, expert) pair back (combine), unweighted, so that results do not
 // depend on who computed them.
 //
-// Several dispatches may be under way; replies are taken by id. Thread rule: Dispatch and Await
-// belong to one thread, the engine's; an implementation has its own threads inside.
+// Every dispatch that was started ends exactly once, in the DispatchInbox that the channel was made
+// with: with its outputs, or with the reason why there are none. Thread rule: Dispatch and Reset by
+// one thread, the engine's; state() by any. Nothing here waits.
 #ifndef COTERIE_EXPERT_WORKER_CHANNEL_CHANNEL_H_
 #define COTERIE_EXPERT_WORKER_CHANNEL_CHANNEL_H_
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "expert_worker/shard.h"
 #include "kernels/rows.h"
 
 namespace coterie {
@@ -29,39 +30,38 @@ struct DispatchBatch {
   int64_t layer = 0;
   RowFormat format = RowFormat::kInt8;
   int64_t num_cols = 0;
-  std::vector<const std::byte*>
-      rows;  // encoded rows, not owned: valid until the reply has been taken or has failed
-  std::vector<int32_t> pair_row;     // [num_pairs] index into rows
-  std::vector<int32_t> pair_expert;  // [num_pairs] expert of that layer
-};
-
-// Outputs in the order of the pairs, each EncodedRowBytes(format, num_cols) bytes.
-struct CombineBatch {
-  RowFormat format = RowFormat::kBF16;
-  int64_t num_cols = 0;
-  int64_t num_pairs = 0;
-  const std::byte* data = nullptr;  // owned by the channel until the next Dispatch or Await on it
-  double compute_seconds = 0;       // what the worker says it took
-  const std::byte* row(int64_t pair) const {
-    return data + pair * EncodedRowBytes(format, num_cols);
-  }
+  std::vector<const std::byte*> rows;  // encoded rows, not owned
+  std::vector<int32_t> pair_row;       // [num_pairs] index into rows
+  std::vector<int32_t> pair_expert;    // [num_pairs] expert of that layer
 };
 
 class ExpertChannel {
  public:
+  struct State {
+    bool connected = false;
+    absl::Status status;  // why not: Unavailable, or FailedPrecondition for a worker of another
+                          // model or format
+    Shard resident;       // as of the last connection
+    uint64_t epoch = 0;   // grows with every connection
+  };
+
   virtual ~ExpertChannel() = default;
 
-  virtual const std::string& name()
-      const = 0;  // "local", or the worker's address: used in errors, logs and metrics
+  // "local", or the worker's address: used in errors, logs and metrics.
+  virtual const std::string& name() const = 0;
+  virtual State state() const = 0;
 
-  // Starts the work and returns its id without waiting for the reply. The batch and its rows stay
-  // alive until the reply has been taken or has failed. Unavailable when the worker is gone.
-  virtual absl::StatusOr<uint64_t> Dispatch(const DispatchBatch& batch) = 0;
+  // Starts the work and returns its id, new on this channel. Its end comes to the inbox:
+  // Unavailable (names the worker) at once when the link is lost; ResourceExhausted when the worker
+  // has too much to do; NotFound when an expert is not there any more (the link is then made anew
+  // and learns what is); DataLoss when a checksum does not fit; Internal when the worker says that
+  // the dispatch is malformed. The batch and its rows stay alive until this returns. `timeout`:
+  // after that nobody wants the answer. Unavailable when the link is down.
+  virtual absl::StatusOr<uint64_t> Dispatch(const DispatchBatch& batch, absl::Duration timeout) = 0;
 
-  // Waits for the reply. Unavailable (names the worker) at once when the link is lost,
-  // DeadlineExceeded at the deadline (the link is then made anew), DataLoss when a checksum does
-  // not fit.
-  virtual absl::StatusOr<CombineBatch> Await(uint64_t id, absl::Time deadline) = 0;
+  // A worker that hangs: the link is made anew, and until the worker answers again it counts as
+  // gone. What is under way ends with `reason`.
+  virtual void Reset(const absl::Status& reason) = 0;
 };
 
 }  // namespace coterie

@@ -2,14 +2,17 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <map>
+#include <deque>
+#include <functional>
 #include <mutex>
+#include <set>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "expert_worker/channel/message_pool.h"
 #include "expert_worker/channel/wire.h"
 #include "kernels/check.h"
 #include "kernels/status_macros.h"
@@ -18,18 +21,9 @@
 namespace coterie {
 namespace {
 
-std::chrono::system_clock::time_point DeadlineIn(absl::Duration timeout) {
-  return absl::ToChronoTime(absl::Now() + timeout);
-}
-
-absl::Status FromGrpc(const grpc::Status& status, const std::string& address,
-                      absl::string_view what) {
-  const auto code = status.ok() ? absl::StatusCode::kUnavailable
-                                : static_cast<absl::StatusCode>(status.error_code());
-  return absl::Status(
-      code, absl::StrCat("expert worker ", address, ": ", what,
-                         status.error_message().empty() ? "" : ": ", status.error_message()));
-}
+// Frames that wait for the network on one link. A worker that takes nothing is soon sent nothing;
+// this is for the few that were on their way to it.
+constexpr size_t kWaitingFramesMax = 64;
 
 std::shared_ptr<grpc::Channel> MakeGrpcChannel(const GrpcChannel::Options& options) {
   grpc::ChannelArguments arguments;
@@ -46,23 +40,36 @@ std::shared_ptr<grpc::Channel> MakeGrpcChannel(const GrpcChannel::Options& optio
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // links to one address fail alone
-  return grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(options.worker.address, grpc::InsecureChannelCredentials(),
+                                   arguments);
+}
+
+// What an error that came as an answer means to the router.
+absl::Status ReadError(const absl::Status& error, const std::string& address) {
+  // What router and worker say to each other is no mistake of the client's. code() is Unknown for
+  // what is no code at all.
+  const bool is_theirs =
+      absl::IsInvalidArgument(error) || absl::IsUnknown(error) || absl::IsOutOfRange(error);
+  const auto code = is_theirs ? absl::StatusCode::kInternal : error.code();
+  return absl::Status(code, absl::StrCat("expert worker ", address, ": ", error.message()));
 }
 
 }  // namespace
 
-// Invariants, all guarded by mu_ unless said otherwise. stream_ is non-null exactly while
-// connected; the engine uses it under write_mu_, so it is taken away only when no write is under
-// way. A reply is in replies_ or its dispatch has failed with status_; epoch_ grows with every
-// connection, and a dispatch of an older epoch can never be answered.
+// Invariants, all guarded by mu_. stream_ is non-null from a little before the link is up until
+// after nothing of it is under way; writes begin only while state_.connected. One write is under
+// way at most; frames_ wait behind it. An id is in pending_ until its end was put into the inbox;
+// all in it belong to the connection of now.
 class GrpcChannel::Link {
  public:
-  explicit Link(Options options)
-      : options_(std::move(options)), stub_(v1::ExpertWorker::NewStub(MakeGrpcChannel(options_))) {
+  Link(Options options, int worker, DispatchInbox* inbox)
+      : options_(std::move(options)),
+        worker_(worker),
+        inbox_(inbox),
+        stub_(v1::ExpertWorker::NewStub(MakeGrpcChannel(options_))) {
     state_.status = absl::UnavailableError(
-        absl::StrCat("expert worker ", options_.address, ": not connected yet"));
+        absl::StrCat("expert worker ", address(), ": not connected yet"));
     keeper_ = std::thread([this] { Keep(); });
-    watchdog_ = std::thread([this] { Watch(); });
   }
 
   ~Link() {
@@ -73,82 +80,35 @@ class GrpcChannel::Link {
     }
     changed_.notify_all();
     keeper_.join();
-    watchdog_.join();
+    events_.Shutdown();
+    void* tag;
+    bool ok;
+    while (events_.Next(&tag, &ok)) {
+    }
   }
 
-  absl::StatusOr<uint64_t> Dispatch(const DispatchBatch& batch) {
-    std::lock_guard<std::mutex> write_lock(write_mu_);
-    uint64_t id;
-    grpc::ClientReaderWriter<v1::DispatchRequest, v1::CombineReply>* stream;
-    {
-      std::lock_guard<std::mutex> lock(mu_);
-      if (!state_.connected) return state_.status;
-      id = ++last_id_;
-      pending_[id] = epoch_;
-      stream = stream_.get();
-    }
-    FillDispatch(batch, id, &request_);
-    write_started_ns_ = std::chrono::steady_clock::now().time_since_epoch().count();
-    const bool written = stream->Write(request_);
-    write_started_ns_ = 0;
-    if (written) return id;
+  absl::StatusOr<uint64_t> Dispatch(const DispatchBatch& batch, absl::Duration timeout) {
+    std::shared_ptr<v1::DispatchRequest> frame = frames_pool_.Take();
+    FillDispatch(batch, frame.get());
+    frame->set_timeout_us(static_cast<uint64_t>(absl::ToInt64Microseconds(timeout)));
     std::lock_guard<std::mutex> lock(mu_);
-    pending_.erase(id);
-    return absl::UnavailableError(
-        absl::StrCat("expert worker ", options_.address, ": connection lost while sending"));
+    if (!state_.connected) return state_.status;
+    if (frames_.size() >= kWaitingFramesMax) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "expert worker ", address(), ": ", frames_.size(), " dispatches wait for the network"));
+    }
+    frame->set_dispatch_id(++last_id_);
+    frame->set_epoch(state_.epoch);
+    pending_.insert(last_id_);
+    frames_.push_back(std::move(frame));
+    WriteNext();
+    return last_id_;
   }
 
-  absl::StatusOr<CombineBatch> Await(uint64_t id, absl::Time deadline) {
-    std::unique_lock<std::mutex> lock(mu_);
-    const auto pending = pending_.find(id);
-    CHECK(pending != pending_.end()) << "dispatch " << id << " is not under way";
-    const uint64_t epoch = pending->second;
-    const auto settled = [&] {
-      return replies_.contains(id) || epoch_ != epoch || !state_.connected;
-    };
-    // The clock of the deadline may be turned; a steady one is waited on.
-    const auto begin = std::chrono::steady_clock::now(),
-               until = begin + absl::ToChronoNanoseconds(deadline - absl::Now());
-    // To be woken costs some 50 us, and every layer of every token waits here.
-    while (!settled() && std::chrono::steady_clock::now() - begin < options_.spin) {
-      const uint64_t seen = num_changes_;
-      lock.unlock();
-      while (num_changes_ == seen && std::chrono::steady_clock::now() - begin < options_.spin)
-        std::this_thread::yield();
-      lock.lock();
-    }
-    const bool in_time = changed_.wait_until(lock, until, settled);
-    pending_.erase(id);
-    const auto reply = replies_.find(id);
-    if (reply == replies_.end()) {
-      if (!in_time) {
-        // A worker that hangs would make every request wait as long: the link is made anew, and
-        // until it answers again the worker counts as gone.
-        if (context_ != nullptr) context_->TryCancel();
-        return absl::DeadlineExceededError(absl::StrCat(
-            "expert worker ", options_.address, ": no answer to dispatch ", id, " in time"));
-      }
-      return state_.connected
-                 ? absl::UnavailableError(absl::StrCat("expert worker ", options_.address,
-                                                       ": connection was lost and is back"))
-                 : state_.status;
-    }
-    spare_ = std::move(current_);  // its memory serves a later reply
-    current_ = std::move(reply->second);
-    replies_.erase(reply);
-    lock.unlock();
-    CombineBatch batch;
-    const absl::Status read =
-        Annotate(ReadCombine(*current_, &batch), absl::StrCat("expert worker ", options_.address));
-    if (read.ok()) return batch;
-    if (absl::IsNotFound(read)) {
-      // Its shard is another than when the link was made: a new link learns what it holds now.
-      lock.lock();
-      if (context_ != nullptr) context_->TryCancel();
-      return absl::UnavailableError(read.message());
-    }
-    // What router and worker say to each other is no mistake of the client's.
-    return absl::IsInvalidArgument(read) ? absl::InternalError(read.message()) : read;
+  void Reset(const absl::Status& reason) {
+    SetDisconnected(reason);
+    std::lock_guard<std::mutex> lock(mu_);
+    if (context_ != nullptr) context_->TryCancel();
   }
 
   State state() const {
@@ -165,134 +125,178 @@ class GrpcChannel::Link {
     return state_.connected ? absl::OkStatus() : state_.status;
   }
 
-  const Options& options() const { return options_; }
+  const std::string& address() const { return options_.worker.address; }
 
  private:
-  // The keeper thread: connect, read until the link is lost, again.
+  using Stream = grpc::ClientAsyncReaderWriter<v1::DispatchRequest, v1::CombineReply>;
+  enum Event : intptr_t { kStarted = 1, kRead, kWritten, kFinished };
+  static void* Tag(Event event) { return reinterpret_cast<void*>(static_cast<intptr_t>(event)); }
+
+  // The keeper thread: connect, serve until the link is lost, again.
   void Keep() {
     absl::Duration pause = options_.retry_first;
     while (!stopped()) {
-      absl::Status status = Connect();
-      if (status.ok()) {
+      absl::StatusOr<Shard> resident = Greet();
+      if (resident.ok()) {
         pause = options_.retry_first;
-        if (options_.on_change) options_.on_change();
-        status = ReadReplies();
+        SetDisconnected(Serve(*std::move(resident)));
+      } else {
+        SetDisconnected(resident.status());
       }
-      SetDisconnected(status);
-      if (options_.on_change && !stopped()) options_.on_change();
       std::unique_lock<std::mutex> lock(mu_);
       changed_.wait_for(lock, absl::ToChronoNanoseconds(pause), [&] { return stop_; });
       pause = std::min(pause * 2, options_.retry_last);
     }
   }
 
-  absl::Status Connect() {
+  // Asks what the worker is, and tells it its shard if it has none.
+  absl::StatusOr<Shard> Greet() {
     v1::WorkerDescription description;
     RETURN_IF_ERROR(Call(
         options_.describe_timeout, "cannot be reached",
         [&](grpc::ClientContext* context) { return stub_->Describe(context, {}, &description); }));
-    RETURN_IF_ERROR(CheckDescription(description));
+    RETURN_IF_ERROR(CheckDescription(description, options_.worker));
     if (description.shard().empty() && !options_.shard.empty()) {
       v1::LoadShardRequest request;
-      request.set_model_digest(options_.model_digest);
-      request.set_expert_format(options_.expert_format);
+      request.set_model_digest(options_.worker.model_digest);
+      request.set_expert_format(options_.worker.expert_format);
       request.set_shard(options_.shard);
       RETURN_IF_ERROR(
           Call(options_.load_timeout, "cannot load its shard", [&](grpc::ClientContext* context) {
             return stub_->LoadShard(context, request, &description);
           }));
     }
-    absl::StatusOr<Shard> resident =
-        Shard::FromBitmap(description.resident(), options_.num_layers, options_.num_experts);
-    if (!resident.ok())
-      return absl::FailedPreconditionError(
-          absl::StrCat("expert worker ", options_.address, ": ", resident.status().message()));
+    return ResidentOf(description, options_.worker);
+  }
+
+  // A new context, which a stop and a reset can cancel.
+  absl::StatusOr<grpc::ClientContext*> NewContext() {
     std::lock_guard<std::mutex> lock(mu_);
     if (stop_) return absl::CancelledError("stopping");
     context_ = std::make_unique<grpc::ClientContext>();
-    stream_ = stub_->Exchange(context_.get());
-    ++epoch_;
-    state_ = {.connected = true, .status = absl::OkStatus(), .resident = *std::move(resident)};
-    changed_.notify_all();
-    return absl::OkStatus();
+    return context_.get();
   }
 
-  // One unary call that a stop can cancel.
   absl::Status Call(absl::Duration timeout, absl::string_view what,
                     const std::function<grpc::Status(grpc::ClientContext*)>& call) {
-    grpc::ClientContext* context;
+    ASSIGN_OR_RETURN(grpc::ClientContext * context, NewContext());
+    context->set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+    const grpc::Status status = call(context);
+    return status.ok() ? absl::OkStatus() : FromGrpc(status, address(), what);
+  }
+
+  // The stream, from its beginning until nothing of it is under way. Why it ended.
+  absl::Status Serve(Shard resident) {
+    ASSIGN_OR_RETURN(grpc::ClientContext * context, NewContext());
     {
       std::lock_guard<std::mutex> lock(mu_);
-      if (stop_) return absl::CancelledError("stopping");
-      context_ = std::make_unique<grpc::ClientContext>();
-      context = context_.get();
-      context->set_deadline(DeadlineIn(timeout));
+      stream_ = stub_->PrepareAsyncExchange(context, &events_);
     }
-    const grpc::Status status = call(context);
-    return status.ok() ? absl::OkStatus() : FromGrpc(status, options_.address, what);
+    stream_->StartCall(Tag(kStarted));
+    std::shared_ptr<v1::CombineReply> reply = replies_pool_.Take();
+    bool reading = false, starting = true;
+    while (starting || reading || writing()) {
+      void* tag;
+      bool ok;
+      CHECK(events_.Next(&tag, &ok));
+      switch (static_cast<Event>(reinterpret_cast<intptr_t>(tag))) {
+        case kStarted:
+          starting = false;
+          if (ok && SetConnected(std::move(resident))) reading = true;
+          break;
+        case kRead:
+          reading = ok;
+          if (ok) TakeReply(std::exchange(reply, replies_pool_.Take()));
+          break;
+        case kWritten:
+          Written(ok);
+          continue;
+        case kFinished:
+          CHECK(false) << "not asked for yet";
+      }
+      if (reading) {
+        stream_->Read(reply.get(), Tag(kRead));
+      } else {
+        // Fail the waiting at once; the stream's own verdict follows.
+        SetDisconnected(absl::UnavailableError(
+            absl::StrCat("expert worker ", address(), ": connection lost")));
+      }
+    }
+    return Finish();
   }
 
-  absl::Status CheckDescription(const v1::WorkerDescription& d) const {
-    const auto differs = [&](absl::string_view what, auto theirs, auto ours) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "expert worker ", options_.address, ": its ", what, " is ", theirs, ", this router's is ",
-          ours, "; start both with the same model files and --quantise"));
-    };
-    if (d.model_digest() != options_.model_digest)
-      return differs("model digest", d.model_digest(), options_.model_digest);
-    if (d.expert_format() != options_.expert_format)
-      return differs("expert format", d.expert_format(), options_.expert_format);
-    if (d.num_layers() != options_.num_layers)
-      return differs("number of layers", d.num_layers(), options_.num_layers);
-    if (d.num_experts() != options_.num_experts)
-      return differs("number of experts", d.num_experts(), options_.num_experts);
-    if (d.model_dim() != options_.model_dim)
-      return differs("model dimension", d.model_dim(), options_.model_dim);
-    if (d.draining())
-      return absl::UnavailableError(absl::StrCat("expert worker ", options_.address, ": draining"));
-    return absl::OkStatus();
-  }
-
-  absl::Status ReadReplies() {
-    auto reply = std::make_unique<v1::CombineReply>();
-    while (stream_->Read(reply.get())) {
-      std::lock_guard<std::mutex> lock(mu_);
-      if (!pending_.contains(reply->dispatch_id()))
-        continue;  // given up meanwhile: a late answer is dropped
-      const uint64_t id = reply->dispatch_id();
-      replies_[id] = std::move(reply);
-      ++num_changes_;
-      changed_.notify_all();
-      reply = spare_ != nullptr ? std::move(spare_) : std::make_unique<v1::CombineReply>();
-    }
-    // Fail the waiting at once; the stream's own verdict follows.
-    SetDisconnected(absl::UnavailableError(
-        absl::StrCat("expert worker ", options_.address, ": connection lost")));
-    std::lock_guard<std::mutex> write_lock(write_mu_);
-    const absl::Status status = FromGrpc(stream_->Finish(), options_.address, "connection lost");
+  absl::Status Finish() {
+    grpc::Status status;
+    stream_->Finish(&status, Tag(kFinished));
+    void* tag;
+    bool ok;
+    CHECK(events_.Next(&tag, &ok) && tag == Tag(kFinished));
     std::lock_guard<std::mutex> lock(mu_);
     stream_.reset();
-    return absl::UnavailableError(status.message());
+    return absl::UnavailableError(FromGrpc(status, address(), "connection lost").message());
+  }
+
+  // False when the link is not wanted any more.
+  bool SetConnected(Shard resident) {
+    {
+      std::lock_guard<std::mutex> lock(mu_);
+      if (stop_) return false;
+      state_ = {.connected = true,
+                .status = absl::OkStatus(),
+                .resident = std::move(resident),
+                .epoch = state_.epoch + 1};
+      inbox_->NoteChange();  // before anybody can see it, lest a placement be kept that misses it
+    }
+    changed_.notify_all();
+    return true;
   }
 
   void SetDisconnected(const absl::Status& status) {
-    std::lock_guard<std::mutex> lock(mu_);
-    state_.connected = false;
-    state_.status = status;
-    ++num_changes_;
+    std::set<uint64_t> lost;
+    {
+      std::lock_guard<std::mutex> lock(mu_);
+      if (std::exchange(state_.connected, false)) inbox_->NoteChange();
+      state_.status = status;
+      lost.swap(pending_);
+      frames_.clear();
+    }
     changed_.notify_all();
+    for (const uint64_t id : lost)
+      inbox_->Put({.worker = worker_, .id = id, .status = status});
   }
 
-  // A blocked write has no deadline of its own: cancelling the stream ends it.
-  void Watch() {
-    std::unique_lock<std::mutex> lock(mu_);
-    while (!changed_.wait_for(lock, std::chrono::milliseconds(100), [&] { return stop_; })) {
-      const int64_t started = write_started_ns_;
-      const int64_t now = std::chrono::steady_clock::now().time_since_epoch().count();
-      if (started != 0 && now - started > absl::ToInt64Nanoseconds(options_.send_timeout) &&
-          context_ != nullptr)
-        context_->TryCancel();
+  // Requires mu_.
+  void WriteNext() {
+    if (writing_ || frames_.empty() || !state_.connected) return;
+    writing_ = true;
+    stream_->Write(*frames_.front(), Tag(kWritten));  // serialised when this returns
+    frames_.pop_front();
+  }
+
+  void Written(bool ok) {
+    std::lock_guard<std::mutex> lock(mu_);
+    writing_ = false;
+    if (ok) WriteNext();  // else the read fails too, and says so
+  }
+
+  bool writing() const {
+    std::lock_guard<std::mutex> lock(mu_);
+    return writing_;
+  }
+
+  void TakeReply(std::shared_ptr<v1::CombineReply> reply) {
+    {
+      std::lock_guard<std::mutex> lock(mu_);
+      // An answer that came twice, or that nobody asked for on this connection.
+      if (reply->epoch() != state_.epoch || pending_.erase(reply->dispatch_id()) == 0) return;
     }
+    DispatchEnd end{.worker = worker_, .id = reply->dispatch_id()};
+    const absl::Status read = ReadCombine(*reply, &end.combine);
+    if (!read.ok()) end.status = ReadError(read, address());
+    end.memory = std::move(reply);
+    inbox_->Put(std::move(end));
+    // Its shard is another than when the link was made: a new link learns what it holds now.
+    if (absl::IsNotFound(read)) Reset(ReadError(read, address()));
   }
 
   bool stopped() const {
@@ -301,40 +305,36 @@ class GrpcChannel::Link {
   }
 
   const Options options_;
+  const int worker_;
+  DispatchInbox* const inbox_;
   const std::unique_ptr<v1::ExpertWorker::Stub> stub_;
-  std::thread keeper_, watchdog_;
-  std::atomic<int64_t> write_started_ns_{0};  // 0: none under way
-
-  std::mutex write_mu_;          // taken before mu_
-  v1::DispatchRequest request_;  // guarded by write_mu_
+  grpc::CompletionQueue events_;
+  MessagePool<v1::DispatchRequest> frames_pool_{4};
+  MessagePool<v1::CombineReply> replies_pool_{4};
+  std::thread keeper_;
 
   mutable std::mutex mu_;
   std::condition_variable changed_;
-  std::atomic<uint64_t> num_changes_{
-      0};  // of replies_ and of state_; read without mu_ while spinning
   bool stop_ = false;
   State state_;
-  uint64_t epoch_ = 0;
   uint64_t last_id_ = 0;
   std::unique_ptr<grpc::ClientContext> context_;
-  std::unique_ptr<grpc::ClientReaderWriter<v1::DispatchRequest, v1::CombineReply>> stream_;
-  std::map<uint64_t, uint64_t> pending_;  // dispatch → epoch
-  std::map<uint64_t, std::unique_ptr<v1::CombineReply>> replies_;
-  std::unique_ptr<v1::CombineReply> spare_;
-  std::unique_ptr<v1::CombineReply>
-      current_;  // what the last Await points into; the engine's thread only
+  std::unique_ptr<Stream> stream_;
+  bool writing_ = false;
+  std::deque<std::shared_ptr<v1::DispatchRequest>> frames_;
+  std::set<uint64_t> pending_;
 };
 
-GrpcChannel::GrpcChannel(Options options) : link_(std::make_unique<Link>(std::move(options))) {}
+GrpcChannel::GrpcChannel(Options options, int worker, DispatchInbox* inbox)
+    : link_(std::make_unique<Link>(std::move(options), worker, inbox)) {}
 GrpcChannel::~GrpcChannel() = default;
-const std::string& GrpcChannel::name() const { return link_->options().address; }
-absl::StatusOr<uint64_t> GrpcChannel::Dispatch(const DispatchBatch& batch) {
-  return link_->Dispatch(batch);
+const std::string& GrpcChannel::name() const { return link_->address(); }
+ExpertChannel::State GrpcChannel::state() const { return link_->state(); }
+absl::StatusOr<uint64_t> GrpcChannel::Dispatch(const DispatchBatch& batch,
+                                               absl::Duration timeout) {
+  return link_->Dispatch(batch, timeout);
 }
-absl::StatusOr<CombineBatch> GrpcChannel::Await(uint64_t id, absl::Time deadline) {
-  return link_->Await(id, deadline);
-}
-GrpcChannel::State GrpcChannel::state() const { return link_->state(); }
+void GrpcChannel::Reset(const absl::Status& reason) { link_->Reset(reason); }
 absl::Status GrpcChannel::WaitConnected(absl::Time deadline) {
   return link_->WaitConnected(deadline);
 }

@@ -2,31 +2,34 @@
 
 #include <chrono>
 
-#include "kernels/check.h"
 #include "kernels/status_macros.h"
 
 namespace coterie {
 
-absl::StatusOr<uint64_t> LoopbackChannel::Dispatch(const DispatchBatch& batch) {
-  RETURN_IF_ERROR(host_->Validate(batch));
-  CHECK(batch_ == nullptr) << "one dispatch at a time on a loopback channel";
-  batch_ = &batch;
-  return ++last_id_;
+LoopbackChannel::LoopbackChannel(ExpertHost* host, int worker, DispatchInbox* inbox)
+    : host_(host), worker_(worker), inbox_(inbox), output_(std::make_shared<Buffer>()) {}
+
+ExpertChannel::State LoopbackChannel::state() const {
+  return {.connected = true, .resident = host_->shard(), .epoch = 1};
 }
 
-absl::StatusOr<CombineBatch> LoopbackChannel::Await(uint64_t id, absl::Time /*deadline*/) {
-  CHECK(batch_ != nullptr && id == last_id_) << "dispatch " << id << " is not under way";
+absl::StatusOr<uint64_t> LoopbackChannel::Dispatch(const DispatchBatch& batch,
+                                                   absl::Duration /*timeout*/) {
+  RETURN_IF_ERROR(host_->Validate(batch));
   const auto start = std::chrono::steady_clock::now();
+  // Taken and given back by the caller's thread alone.
+  if (output_.use_count() > 1) output_ = std::make_shared<Buffer>();
   CombineBatch combine{.format = host_->output_format(),
-                       .num_cols = batch_->num_cols,
-                       .num_pairs = static_cast<int64_t>(batch_->pair_row.size())};
-  output_.Reserve(static_cast<size_t>(combine.num_pairs * host_->output_row_bytes()));
-  host_->Compute(*batch_, output_.data());
-  batch_ = nullptr;
-  combine.data = output_.data();
+                       .num_cols = batch.num_cols,
+                       .num_pairs = static_cast<int64_t>(batch.pair_row.size())};
+  output_->Reserve(static_cast<size_t>(combine.num_pairs * host_->output_row_bytes()));
+  host_->Compute(batch, output_->data());
+  combine.data = output_->data();
   combine.compute_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return combine;
+  const uint64_t id = ++last_id_;
+  inbox_->Put({.worker = worker_, .id = id, .combine = combine, .memory = output_});
+  return id;
 }
 
 }  // namespace coterie

@@ -44,9 +44,8 @@ absl::Status CheckRows(RowFormat format, uint64_t num_rows, uint64_t num_cols,
 
 uint64_t Checksum(const void* data, size_t num_bytes) { return XXH3_64bits(data, num_bytes); }
 
-void FillDispatch(const DispatchBatch& batch, uint64_t id, v1::DispatchRequest* frame) {
+void FillDispatch(const DispatchBatch& batch, v1::DispatchRequest* frame) {
   const auto row_bytes = static_cast<size_t>(EncodedRowBytes(batch.format, batch.num_cols));
-  frame->set_dispatch_id(id);
   frame->set_layer(static_cast<uint32_t>(batch.layer));
   frame->set_row_format(static_cast<v1::RowFormat>(batch.format));
   frame->set_num_cols(static_cast<uint32_t>(batch.num_cols));
@@ -90,6 +89,7 @@ absl::Status ReadCombine(const v1::CombineReply& frame, CombineBatch* batch) {
   batch->num_pairs = frame.num_pairs();
   batch->data = reinterpret_cast<const std::byte*>(frame.rows().data());
   batch->compute_seconds = static_cast<double>(frame.compute_ns()) * 1e-9;
+  batch->queue_seconds = static_cast<double>(frame.queue_ns()) * 1e-9;
   return absl::OkStatus();
 }
 

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "expert_worker/channel/channel.h"
+#include "expert_worker/channel/dispatch_inbox.h"
 #include "proto/expert.pb.h"
 
 namespace coterie {
@@ -16,8 +17,9 @@ inline constexpr int kFrameBytesMax = 1 << 30;
 
 uint64_t Checksum(const void* data, size_t num_bytes);
 
-// Replaces what `frame` held; its memory is reused.
-void FillDispatch(const DispatchBatch& batch, uint64_t id, v1::DispatchRequest* frame);
+// Replaces the rows and pairs that `frame` held; its memory is reused. Id, epoch and timeout are the
+// caller's.
+void FillDispatch(const DispatchBatch& batch, v1::DispatchRequest* frame);
 
 // The batch points into the frame. InvalidArgument: sizes do not fit each other; DataLoss: the
 // checksum does not, or a value is not finite. Indices are judged by ExpertHost::Validate.

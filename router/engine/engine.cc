@@ -14,6 +14,8 @@ namespace {
 
 // How soon an idle router notices a worker that came or went.
 constexpr std::chrono::milliseconds kIdleTick(500);
+// How soon requests that wait for an expert notice a cancellation or their deadline.
+constexpr std::chrono::milliseconds kOutageTick(20);
 // What a refused caller should wait at least, and is told to wait at most.
 constexpr absl::Duration kRetryAfterMin = absl::Milliseconds(500),
                          kRetryAfterMax = absl::Seconds(60);
@@ -199,14 +201,55 @@ bool Engine::Leaves(Sequence& sequence, absl::Time now) {
            absl::CancelledError(waits ? "cancelled while waiting" : "cancelled by the client"));
   } else if (now >= sequence.request.deadline) {
     Finish(&sequence, EndReason::kFailed,
-           absl::DeadlineExceededError(waits ? "the deadline passed while waiting"
-                                             : "the deadline passed"));
+           absl::DeadlineExceededError(
+               waits     ? "the deadline passed while waiting"
+               : outage_ ? absl::StrCat("the deadline passed while the request waited: ",
+                                        outage_->status.message())
+                         : "the deadline passed"));
   }
   return sequence.finished;
 }
 
-// A failed step ends every sequence in it.
+// What every step needs is away: true while it is, and those who run may go on waiting.
+bool Engine::WaitForExpert() {
+  const uint64_t seen = workers_->inbox().num_changes();
+  if (!workers_->placement().copies(outage_->expert.layer, outage_->expert.expert).empty())
+    return false;
+  outage_->status = workers_->OutageOf(outage_->expert);
+  if (absl::Now() - outage_->since >= options_.expert_wait) {
+    for (const SequencePtr& sequence : scheduler_.running()) {
+      if (sequence->finished) continue;
+      LogWarning("request failed", {{"request", sequence->request.id},
+                                    {"reason", outage_->status.message()}});
+      Finish(sequence.get(), EndReason::kFailed, outage_->status);
+    }
+  }
+  workers_->inbox().WaitForChange(seen, std::chrono::steady_clock::now() + kOutageTick);
+  return true;
+}
+
+void Engine::BeginOutage(ExpertId expert, const absl::Status& status) {
+  if (outage_.has_value()) {
+    outage_->expert = expert;
+    outage_->status = status;
+    return;
+  }
+  LogWarning("requests wait for an expert", {{"reason", status.message()},
+                                             {"at_most", options_.expert_wait}});
+  outage_ = {expert, status, absl::Now()};
+}
+
+void Engine::EndOutage() {
+  const absl::Duration took = absl::Now() - outage_->since;
+  LogInfo("experts are back", {{"after", took}});
+  metrics_->expert_outage_seconds.Increment(absl::ToDoubleSeconds(took));
+  outage_.reset();
+}
+
+// A failed step ends every sequence in it; one that failed for want of an expert is run again: what
+// it has written to the cache is written again, the same.
 void Engine::RunStep() {
+  if (outage_.has_value() && WaitForExpert()) return;
   const std::vector<Scheduler::Part>& parts = scheduler_.Plan(absl::Now());
   if (parts.empty()) return;
   rows_.clear();
@@ -230,6 +273,8 @@ void Engine::RunStep() {
   metrics_->CountStep(static_cast<int64_t>(rows_.size()), num_prompt_rows,
                       absl::ToDoubleSeconds(absl::Now() - start));
   if (!logits.ok()) {
+    if (const auto missing = MissingExpert(logits.status()))
+      return BeginOutage(*missing, logits.status());
     for (const Scheduler::Part& part : parts) {
       // Those who left get their own reason in DropLeavers.
       if (gone(*part.sequence)) continue;
@@ -239,6 +284,7 @@ void Engine::RunStep() {
     }
     return;
   }
+  if (outage_.has_value()) EndOutage();
   drawn_.clear();
   const absl::Time computed = absl::Now();
   for (const Scheduler::Part& part : parts) {

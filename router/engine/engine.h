@@ -22,6 +22,7 @@
 #include "kernels/parallel.h"
 #include "router/engine/sequence.h"
 #include "router/engine/step.h"
+#include "router/experts/expert_outage.h"
 #include "router/experts/worker_set.h"
 #include "router/kv/kv_cache.h"
 #include "router/metrics.h"
@@ -38,6 +39,8 @@ class Engine {
     int64_t max_context = 8192;                    // prompt and generated tokens of one request
     std::map<std::string, double> tenant_weights;  // 1 for those that are not named
     absl::Duration promote_after = absl::Seconds(30);
+    // How long requests wait for an expert that no connected worker holds.
+    absl::Duration expert_wait = absl::Seconds(30);
   };
 
   // None of the pointers is owned; all outlive this and are used by nobody else, metrics and
@@ -49,7 +52,7 @@ class Engine {
   // `num_choices` answers to one request, whose n-th draws with seed + n. OutOfRange: the prompt
   // is longer than max_context. InvalidArgument: longer than the cache can ever hold.
   // ResourceExhausted, with RetryAfter: a queue is full. Unavailable: the engine stops. A request
-  // without a home for one of its experts fails in its first step.
+  // without a home for one of its experts waits for it, then fails.
   absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> Submit(EngineRequest request,
                                                                    int64_t num_choices);
   absl::StatusOr<std::shared_ptr<TokenStream>> Submit(EngineRequest request);
@@ -76,6 +79,9 @@ class Engine {
   void DropLeavers();
   bool Leaves(Sequence& sequence, absl::Time now);
   void RunStep();
+  void BeginOutage(ExpertId expert, const absl::Status& status);
+  bool WaitForExpert();
+  void EndOutage();
   // What comes of one sequence's logits. Nothing here depends on other sequences.
   struct Drawn {
     Sequence* sequence;
@@ -106,6 +112,12 @@ class Engine {
 
   // The engine thread's own.
   std::vector<bool> worker_connected_;
+  struct Outage {
+    ExpertId expert;
+    absl::Status status;
+    absl::Time since;
+  };
+  std::optional<Outage> outage_;  // steps fail for want of this expert
   Scheduler scheduler_;
   std::vector<StepRow> rows_;
   std::vector<Drawn> drawn_;

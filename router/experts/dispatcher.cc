@@ -1,7 +1,8 @@
 #include "router/experts/dispatcher.h"
 
 #include <algorithm>
-#include <chrono>
+#include <numeric>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,42 +10,34 @@
 #include "kernels/status_macros.h"
 
 namespace coterie {
+namespace {
+
+using Seconds = WorkerPace::Seconds;
+
+// How often an overdue answer's rows look for a copy that can be asked instead.
+constexpr std::chrono::milliseconds kRecheck(20);
+// Damaged answers of one layer that are taken for bad luck.
+constexpr int kDamagedMax = 4;
+// A worker that has too much to do is asked again after this, when nobody else holds the experts.
+constexpr std::chrono::milliseconds kBusyPause(2);
+
+// Of a worker, for one layer.
+enum Avoid : uint8_t {
+  kNot,
+  kRefused,  // it answered with an error: only when nobody else is left
+  kGone,
+};
+
+}  // namespace
 
 Dispatcher::Dispatcher(WorkerSet* workers, absl::Duration timeout, RouterMetrics* metrics,
                        ExpertLoad* load, Parallel* pool)
     : workers_(workers),
-      timeout_(timeout),
+      timeout_(absl::ToChronoNanoseconds(timeout)),
       metrics_(metrics),
       load_(load),
       pool_(pool),
-      outgoing_(static_cast<size_t>(workers->num_workers())) {}
-
-void Dispatcher::Group(int64_t layer, const Placement& placement, const EncodedRows& rows,
-                       const Routing& routing) {
-  for (Outgoing& out : outgoing_) {
-    out.batch.layer = layer;
-    out.batch.format = rows.format();
-    out.batch.num_cols = rows.num_cols();
-    out.batch.rows.clear();
-    out.batch.pair_row.clear();
-    out.batch.pair_expert.clear();
-    out.pair_slot.clear();
-    out.row_of.assign(static_cast<size_t>(rows.num_rows()), -1);
-  }
-  const int64_t top_k = static_cast<int64_t>(routing.experts.size()) / rows.num_rows();
-  for (size_t slot = 0; slot < routing.experts.size(); ++slot) {
-    const int64_t row = static_cast<int64_t>(slot) / top_k;
-    Outgoing& out = outgoing_[static_cast<size_t>(placement.worker(layer, routing.experts[slot]))];
-    int32_t& index = out.row_of[static_cast<size_t>(row)];
-    if (index < 0) {
-      index = static_cast<int32_t>(out.batch.rows.size());
-      out.batch.rows.push_back(rows.row(row));
-    }
-    out.batch.pair_row.push_back(index);
-    out.batch.pair_expert.push_back(routing.experts[slot]);
-    out.pair_slot.push_back(static_cast<int32_t>(slot));
-  }
-}
+      slots_of_(static_cast<size_t>(workers->num_workers())) {}
 
 absl::Status Dispatcher::Send(int64_t layer, const EncodedRows& rows, const Routing& routing) {
   for (int64_t row = 0; row < rows.num_rows(); ++row) {
@@ -53,69 +46,318 @@ absl::Status Dispatcher::Send(int64_t layer, const EncodedRows& rows, const Rout
         absl::StrCat("an activation in layer ", layer,
                      " is NaN or infinite: the model's weights are damaged or out of range"));
   }
-  ASSIGN_OR_RETURN(const Placement* placement, workers_->placement());
-  Group(layer, *placement, rows, routing);
-  num_cols_ = rows.num_cols();
-  num_slots_ = static_cast<int64_t>(routing.experts.size());
-  collected_.Reserve(static_cast<size_t>(num_slots_ * num_cols_) * sizeof(float));
-  absl::Status status;
-  for (int worker = 0; worker < workers_->num_workers(); ++worker) {
-    Outgoing& out = outgoing_[static_cast<size_t>(worker)];
-    if (out.batch.pair_row.empty()) continue;
-    const absl::StatusOr<uint64_t> id = workers_->channel(worker).Dispatch(out.batch);
-    if (!id.ok()) {
-      status.Update(id.status());
-      continue;
-    }
-    out.id = *id;
-    out.under_way = true;
-    metrics_->CountSent(worker, static_cast<int64_t>(out.batch.rows.size()) * rows.row_bytes());
-  }
+  Abandon();  // of a layer that was never collected
+  begun_ = Clock::now();
+  ResetHungLinks(begun_);
+  layer_ = layer;
+  rows_ = &rows;
+  routing_ = &routing;
+  num_slots_ = num_open_ = static_cast<int64_t>(routing.experts.size());
+  top_k_ = num_slots_ / rows.num_rows();
+  num_damaged_ = 0;
+  is_open_.assign(static_cast<size_t>(num_slots_), 1);
+  num_flights_.assign(static_cast<size_t>(num_slots_), 0);
+  avoided_.assign(static_cast<size_t>(workers_->num_workers()), kNot);
+  collected_.Reserve(static_cast<size_t>(num_slots_ * rows.num_cols()) * sizeof(float));
   metrics_->CountRouting(layer, routing.experts);
   load_->Count(layer, routing.experts);
-  if (!status.ok())
-    Collect().status().IgnoreError();  // take what is under way, so that the next step starts clean
-  return status;
+  std::vector<int32_t> slots(static_cast<size_t>(num_slots_));
+  std::iota(slots.begin(), slots.end(), 0);
+  return SendSlots(std::move(slots));
 }
 
 absl::StatusOr<Tensor> Dispatcher::Collect() {
-  const auto start = std::chrono::steady_clock::now();
-  const absl::Time deadline = absl::Now() + timeout_;
+  const Clock::time_point start = Clock::now();
   absl::Status status;
-  for (int worker = 0; worker < workers_->num_workers(); ++worker) {
-    Outgoing& out = outgoing_[static_cast<size_t>(worker)];
-    if (!std::exchange(out.under_way, false)) continue;
-    status.Update(CollectFrom(worker, deadline));
+  while (status.ok() && num_open_ > 0) {
+    CHECK(!flights_.empty()) << num_open_ << " slots are open and nothing is under way";
+    if (const auto end = workers_->inbox().Next(NextTimer())) {
+      status = Take(*end);
+    } else {
+      status = HandleOverdue(Clock::now());
+    }
   }
-  metrics_->dispatch_wait_seconds.Observe(
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  Abandon();
+  metrics_->dispatch_wait_seconds.Observe(Seconds(Clock::now() - start).count());
   if (!status.ok()) return status;
-  return Tensor(collected_.as<float>(), {num_slots_, num_cols_});
+  return Tensor(collected_.as<float>(), {num_slots_, rows_->num_cols()});
 }
 
-absl::Status Dispatcher::CollectFrom(int worker, absl::Time deadline) {
-  const Outgoing& out = outgoing_[static_cast<size_t>(worker)];
-  ASSIGN_OR_RETURN(const CombineBatch combine, workers_->channel(worker).Await(out.id, deadline));
-  const auto num_pairs = static_cast<int64_t>(out.pair_slot.size());
-  if (combine.num_pairs != num_pairs || combine.num_cols != num_cols_) {
+// Sends until every slot is under way.
+absl::Status Dispatcher::SendSlots(std::vector<int32_t> slots) {
+  while (!slots.empty()) {
+    RETURN_IF_ERROR(ChooseWorkers(slots));
+    slots.clear();
+    for (int worker = 0; worker < workers_->num_workers(); ++worker) {
+      std::vector<int32_t>& own = slots_of_[static_cast<size_t>(worker)];
+      if (own.empty()) continue;
+      const absl::Status sent = SendTo(worker, own);
+      if (sent.ok()) continue;
+      if (absl::IsInvalidArgument(sent) || absl::IsInternal(sent)) return sent;
+      // Its link went down a moment ago, or takes no more.
+      avoided_[static_cast<size_t>(worker)] = kGone;
+      metrics_->CountResent(worker);
+      slots.insert(slots.end(), own.begin(), own.end());
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Splits `slots` by the worker that shall compute them, into slots_of_.
+absl::Status Dispatcher::ChooseWorkers(std::span<const int32_t> slots) {
+  const Placement& placement = workers_->placement();
+  const Clock::time_point now = Clock::now();
+  expert_at_.assign(static_cast<size_t>(load_->num_experts()), -1);
+  experts_.clear();
+  candidates_.clear();
+  std::vector<std::pair<size_t, size_t>> ranges;  // of candidates_
+  for (const int32_t slot : slots) {
+    const int32_t expert = routing_->experts[static_cast<size_t>(slot)];
+    int32_t& at = expert_at_[static_cast<size_t>(expert)];
+    if (at < 0) {
+      at = static_cast<int32_t>(experts_.size());
+      experts_.emplace_back();
+      const size_t begin = candidates_.size();
+      // Those that are trusted; else those that have spoken since; else those that are silent; else
+      // those that have refused.
+      for (int rank = 0; rank <= 3 && candidates_.size() == begin; ++rank) {
+        for (const int worker : placement.copies(layer_, expert)) {
+          const auto avoided = avoided_[static_cast<size_t>(worker)];
+          const WorkerPace& pace = workers_->pace(worker);
+          const int own_rank = avoided == kRefused ? 3
+                               : pace.is_silent()  ? 2
+                                                   : static_cast<int>(pace.is_suspect(now));
+          if (avoided != kGone && own_rank == rank) candidates_.push_back(worker);
+        }
+      }
+      if (candidates_.size() == begin) return workers_->OutageOf({layer_, expert});
+      ranges.emplace_back(begin, candidates_.size());
+    }
+    ++experts_[static_cast<size_t>(at)].num_rows;
+  }
+  for (size_t e = 0; e < experts_.size(); ++e)
+    experts_[e].copies = std::span(candidates_).subspan(ranges[e].first,
+                                                        ranges[e].second - ranges[e].first);
+  const std::vector<int>& chosen = choice_.Choose(experts_, Slowness());
+  for (std::vector<int32_t>& own : slots_of_) own.clear();
+  for (const int32_t slot : slots) {
+    const int32_t expert = routing_->experts[static_cast<size_t>(slot)];
+    const auto at = static_cast<size_t>(expert_at_[static_cast<size_t>(expert)]);
+    slots_of_[static_cast<size_t>(chosen[at])].push_back(slot);
+  }
+  return absl::OkStatus();
+}
+
+// One that has not computed yet is taken to be as quick as the others.
+std::span<const double> Dispatcher::Slowness() {
+  slowness_.clear();
+  double sum = 0;
+  int num_known = 0;
+  for (int worker = 0; worker < workers_->num_workers(); ++worker) {
+    slowness_.push_back(workers_->pace(worker).seconds_per_cost());
+    sum += slowness_.back();
+    num_known += slowness_.back() > 0 ? 1 : 0;
+  }
+  const double mean = num_known > 0 ? sum / num_known : 1.0;
+  for (double& slowness : slowness_)
+    slowness = slowness > 0 ? std::clamp(slowness / mean, 1.0 / 16, 16.0) : 1.0;
+  return slowness_;
+}
+
+absl::Status Dispatcher::SendTo(int worker, const std::vector<int32_t>& slots) {
+  batch_.layer = layer_;
+  batch_.format = rows_->format();
+  batch_.num_cols = rows_->num_cols();
+  batch_.rows.clear();
+  batch_.pair_row.clear();
+  batch_.pair_expert.clear();
+  row_index_.assign(static_cast<size_t>(rows_->num_rows()), -1);
+  double cost = 0;
+  expert_at_.assign(expert_at_.size(), -1);
+  for (const int32_t slot : slots) {
+    const int64_t row = slot / top_k_;
+    int32_t& index = row_index_[static_cast<size_t>(row)];
+    if (index < 0) {
+      index = static_cast<int32_t>(batch_.rows.size());
+      batch_.rows.push_back(rows_->row(row));
+    }
+    const int32_t expert = routing_->experts[static_cast<size_t>(slot)];
+    batch_.pair_row.push_back(index);
+    batch_.pair_expert.push_back(expert);
+    cost += std::exchange(expert_at_[static_cast<size_t>(expert)], 0) < 0 ? ExpertCost(1) : 1;
+  }
+  const Clock::time_point now = Clock::now();
+  ASSIGN_OR_RETURN(const uint64_t id, workers_->channel(worker).Dispatch(
+                                          batch_, absl::FromChrono(timeout_)));
+  for (const int32_t slot : slots) ++num_flights_[static_cast<size_t>(slot)];
+  const auto num_pairs = static_cast<int64_t>(slots.size());
+  flights_.push_back({.worker = worker,
+                      .id = id,
+                      .slots = slots,
+                      .cost = cost,
+                      .sent = now,
+                      .overdue = now + workers_->pace(worker).Patience(num_pairs)});
+  metrics_->CountSent(worker, static_cast<int64_t>(batch_.rows.size()) * rows_->row_bytes());
+  return absl::OkStatus();
+}
+
+absl::Status Dispatcher::Take(const DispatchEnd& end) {
+  const auto at = std::find_if(flights_.begin(), flights_.end(), [&](const Flight& flight) {
+    return flight.worker == end.worker && flight.id == end.id;
+  });
+  if (at == flights_.end()) {
+    TakeLate(end);
+    return absl::OkStatus();
+  }
+  const Flight flight = std::move(*at);
+  flights_.erase(at);
+  for (const int32_t slot : flight.slots) --num_flights_[static_cast<size_t>(slot)];
+  if (end.status.ok()) return TakeOutputs(flight, end);
+  return Resend(flight, end.status);
+}
+
+absl::Status Dispatcher::TakeOutputs(const Flight& flight, const DispatchEnd& end) {
+  const CombineBatch& combine = end.combine;
+  const auto num_pairs = static_cast<int64_t>(flight.slots.size());
+  const int64_t num_cols = rows_->num_cols();
+  if (combine.num_pairs != num_pairs || combine.num_cols != num_cols) {
     return absl::InternalError(absl::StrCat(
-        "expert worker ", workers_->channel(worker).name(), ": answered ", combine.num_pairs,
-        " rows of ", combine.num_cols, ", asked for ", num_pairs, " of ", num_cols_));
+        "expert worker ", workers_->channel(flight.worker).name(), ": answered ",
+        combine.num_pairs, " rows of ", combine.num_cols, ", asked for ", num_pairs, " of ",
+        num_cols));
   }
   constexpr int64_t kRowsPerTask = 32;
   pool_->For((num_pairs + kRowsPerTask - 1) / kRowsPerTask, [&](int64_t task) {
     for (int64_t pair = task * kRowsPerTask; pair < std::min(num_pairs, (task + 1) * kRowsPerTask);
          ++pair) {
-      DecodeRow(combine.format, combine.row(pair), num_cols_,
-                collected_.as<float>() + out.pair_slot[static_cast<size_t>(pair)] * num_cols_);
+      const int32_t slot = flight.slots[static_cast<size_t>(pair)];
+      if (is_open_[static_cast<size_t>(slot)] == 0) continue;
+      DecodeRow(combine.format, combine.row(pair), num_cols,
+                collected_.as<float>() + slot * num_cols);
     }
   });
-  WorkerLoad& load = workers_->load(worker);
+  for (const int32_t slot : flight.slots)
+    num_open_ -= std::exchange(is_open_[static_cast<size_t>(slot)], uint8_t{0});
+  const Clock::time_point now = Clock::now();
+  workers_->pace(flight.worker)
+      .Answered(num_pairs, flight.cost, now - flight.sent, Seconds(combine.compute_seconds), now);
+  WorkerLoad& load = workers_->load(flight.worker);
   load.pairs += static_cast<uint64_t>(num_pairs);
   load.compute_ns += static_cast<uint64_t>(combine.compute_seconds * 1e9);
-  metrics_->CountReceived(worker, num_pairs, num_pairs * EncodedRowBytes(combine.format, num_cols_),
-                          combine.compute_seconds);
+  metrics_->CountReceived(flight.worker, num_pairs,
+                          num_pairs * EncodedRowBytes(combine.format, num_cols),
+                          combine.compute_seconds, Seconds(now - flight.sent).count());
   return absl::OkStatus();
+}
+
+// Its slots go to other copies, those apart that another flight carries as well.
+absl::Status Dispatcher::Resend(const Flight& flight, const absl::Status& reason) {
+  uint8_t& avoided = avoided_[static_cast<size_t>(flight.worker)];
+  switch (reason.code()) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kCancelled:
+      avoided = kGone;
+      break;
+    case absl::StatusCode::kResourceExhausted:
+      workers_->pace(flight.worker).Spoke(Clock::now());
+      if (Clock::now() - begun_ > timeout_) return reason;
+      // Refused before, and asked again because nobody else was left.
+      if (std::exchange(avoided, kRefused) == kRefused) std::this_thread::sleep_for(kBusyPause);
+      break;
+    case absl::StatusCode::kDataLoss:
+      workers_->pace(flight.worker).Spoke(Clock::now());
+      if (++num_damaged_ > kDamagedMax) return reason;
+      avoided = kRefused;
+      break;
+    default:
+      return reason;
+  }
+  std::vector<int32_t> slots;
+  for (const int32_t slot : flight.slots) {
+    const auto at = static_cast<size_t>(slot);
+    if (is_open_[at] != 0 && num_flights_[at] == 0) slots.push_back(slot);
+  }
+  metrics_->CountResent(flight.worker);
+  return SendSlots(std::move(slots));
+}
+
+// Rows whose answer is overdue go to another copy as well, if one can be asked.
+absl::Status Dispatcher::HandleOverdue(Clock::time_point now) {
+  for (Flight& flight : flights_) {
+    if (flight.overdue > now || std::exchange(flight.is_overdue, true)) continue;
+    workers_->pace(flight.worker).Overdue(now);
+    metrics_->CountOverdue(flight.worker);
+  }
+  const Placement& placement = workers_->placement();
+  std::vector<int32_t> slots;
+  for (Flight& flight : flights_) {
+    if (flight.overdue > now) continue;
+    flight.overdue = now + kRecheck;
+    if (now - flight.sent > timeout_) {
+      ResetHung(flight.worker);  // its end comes to the inbox
+      continue;
+    }
+    for (const int32_t slot : flight.slots) {
+      const auto at = static_cast<size_t>(slot);
+      if (is_open_[at] == 0 || num_flights_[at] > 1) continue;
+      const std::span<const int> copies = placement.copies(layer_, routing_->experts[at]);
+      if (std::any_of(copies.begin(), copies.end(), [&](int worker) {
+            return worker != flight.worker && !workers_->pace(worker).is_silent() &&
+                   avoided_[static_cast<size_t>(worker)] == kNot;
+          }))
+        slots.push_back(slot);
+    }
+  }
+  return SendSlots(std::move(slots));
+}
+
+// An answer that nobody waits for: it only shows that its worker is alive.
+void Dispatcher::TakeLate(const DispatchEnd& end) {
+  const auto at = std::find_if(abandoned_.begin(), abandoned_.end(), [&](const Abandoned& a) {
+    return a.worker == end.worker && a.id == end.id;
+  });
+  if (at == abandoned_.end()) return;
+  const Abandoned late = *at;
+  abandoned_.erase(at);
+  if (!end.status.ok()) return;
+  const Clock::time_point now = Clock::now();
+  workers_->pace(end.worker)
+      .Answered(late.num_pairs, 0, now - late.sent, Seconds(end.combine.compute_seconds), now);
+  metrics_->CountLate(end.worker);
+}
+
+void Dispatcher::Abandon() {
+  for (const Flight& flight : flights_) {
+    abandoned_.push_back(
+        {flight.worker, flight.id, static_cast<int64_t>(flight.slots.size()), flight.sent});
+  }
+  flights_.clear();
+}
+
+// Nobody waits for these any more, so nobody else would notice.
+void Dispatcher::ResetHungLinks(Clock::time_point now) {
+  std::vector<int> hung;
+  std::erase_if(abandoned_, [&](const Abandoned& a) {
+    if (now - a.sent <= timeout_) return false;
+    hung.push_back(a.worker);
+    return true;
+  });
+  for (const int worker : hung) ResetHung(worker);
+}
+
+void Dispatcher::ResetHung(int worker) {
+  ExpertChannel& channel = workers_->channel(worker);
+  channel.Reset(absl::DeadlineExceededError(
+      absl::StrCat("expert worker ", channel.name(), ": no answer to a dispatch in ",
+                   absl::FormatDuration(absl::FromChrono(timeout_)))));
+}
+
+Dispatcher::Clock::time_point Dispatcher::NextTimer() const {
+  Clock::time_point next = Clock::time_point::max();
+  for (const Flight& flight : flights_) next = std::min(next, flight.overdue);
+  return next;
 }
 
 }  // namespace coterie

@@ -1,22 +1,29 @@
-// Dispatcher: one layer's rows out to the workers that hold their experts, and the outputs back in
-// the order of the routing.
+// Dispatcher: one layer's rows out to workers that hold their experts, and the outputs back in the
+// order of the routing, whoever dies meanwhile.
 //
 //   RETURN_IF_ERROR(dispatcher.Send(layer, trunk.expert_input(), trunk.routing()));
 //   trunk.DenseMlp(layer);                                  // while the rows are away
 //   ASSIGN_OR_RETURN(Tensor rows, dispatcher.Collect());
 //
-// A worker that is lost fails the layer with Unavailable naming it; the other workers' answers are
-// still taken, so the next step starts clean. Thread rule: owned by the engine's thread.
+// The one place that retries. Rows of a dispatch that failed go to another copy of their experts at
+// once; rows whose answer is overdue go to another copy too, and whichever answer comes first is
+// taken: outputs do not depend on who computed them. An answer to what is not wanted any more is
+// dropped. When no copy is left the layer fails with ExpertOutage, and the step may be run again.
+//
+// Thread rule: owned by the engine's thread.
 #ifndef COTERIE_ROUTER_EXPERTS_DISPATCHER_H_
 #define COTERIE_ROUTER_EXPERTS_DISPATCHER_H_
 
+#include <chrono>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "kernels/parallel.h"
 #include "model/trunk.h"
+#include "router/experts/copy_choice.h"
 #include "router/experts/expert_load.h"
 #include "router/experts/worker_set.h"
 #include "router/metrics.h"
@@ -25,39 +32,85 @@ namespace coterie {
 
 class Dispatcher {
  public:
-  // None of the pointers is owned; all outlive this. `timeout` bounds the wait for one layer.
+  // None of the pointers is owned; all outlive this. `timeout`: a worker that has not answered a
+  // dispatch by then hangs, and its link is made anew.
   Dispatcher(WorkerSet* workers, absl::Duration timeout, RouterMetrics* metrics, ExpertLoad* load,
              Parallel* pool);
 
-  // Unavailable: an expert has no home, or a worker is lost. rows and routing stay as they are
-  // until Collect.
+  // rows and routing stay as they are until Collect has returned. ExpertOutage: nobody holds one of
+  // the experts. Internal: an activation is not finite.
   absl::Status Send(int64_t layer, const EncodedRows& rows, const Routing& routing);
-  // [num_rows * top_k, num_cols] f32, valid until the next Send.
+  // [num_rows * top_k, num_cols] f32, valid until the next Send. ExpertOutage; Internal: a worker
+  // and this router do not understand each other; DataLoss, ResourceExhausted: of all copies, again
+  // and again.
   absl::StatusOr<Tensor> Collect();
 
  private:
-  // What goes to one worker, and where its answers belong.
-  struct Outgoing {
-    DispatchBatch batch;
-    std::vector<int32_t> pair_slot;  // index into the routing, for each pair
-    std::vector<int32_t> row_of;     // [rows of the step] index into batch.rows, or -1
+  using Clock = DispatchInbox::Clock;
+
+  // What was sent to one worker and has not been answered. A *slot* is one (row, expert) pair of the
+  // routing, and its place in the output.
+  struct Flight {
+    int worker = 0;
     uint64_t id = 0;
-    bool under_way = false;
+    std::vector<int32_t> slots;  // in the order of the pairs
+    double cost = 0;
+    Clock::time_point sent, overdue;
+    bool is_overdue = false;
+  };
+  // Given up, its slots answered by others or its step failed; its answer may still come.
+  struct Abandoned {
+    int worker;
+    uint64_t id;
+    int64_t num_pairs;
+    Clock::time_point sent;
   };
 
-  void Group(int64_t layer, const Placement& placement, const EncodedRows& rows,
-             const Routing& routing);
-  absl::Status CollectFrom(int worker, absl::Time deadline);
+  absl::Status SendSlots(std::vector<int32_t> slots);
+  absl::Status ChooseWorkers(std::span<const int32_t> slots);
+  std::span<const double> Slowness();
+  absl::Status SendTo(int worker, const std::vector<int32_t>& slots);
+  absl::Status Take(const DispatchEnd& end);
+  absl::Status TakeOutputs(const Flight& flight, const DispatchEnd& end);
+  absl::Status Resend(const Flight& flight, const absl::Status& reason);
+  absl::Status HandleOverdue(Clock::time_point now);
+  void TakeLate(const DispatchEnd& end);
+  void Abandon();
+  void ResetHungLinks(Clock::time_point now);
+  void ResetHung(int worker);
+  Clock::time_point NextTimer() const;
 
   WorkerSet* const workers_;
-  const absl::Duration timeout_;
+  const Clock::duration timeout_;
   RouterMetrics* const metrics_;
   ExpertLoad* const load_;
   Parallel* const pool_;
-  std::vector<Outgoing> outgoing_;  // [workers]
-  int64_t num_cols_ = 0;
-  int64_t num_slots_ = 0;
+
+  // Of the layer in hand.
+  int64_t layer_ = 0;
+  const EncodedRows* rows_ = nullptr;
+  const Routing* routing_ = nullptr;
+  int64_t top_k_ = 0;
+  int64_t num_slots_ = 0, num_open_ = 0;
+  Clock::time_point begun_;
+  int num_damaged_ = 0;
+  std::vector<uint8_t> is_open_;      // [slots] not answered yet
+  std::vector<int16_t> num_flights_;  // [slots] under way with it
+  std::vector<uint8_t> avoided_;      // [workers] for this layer: they failed it
+  std::vector<Flight> flights_;
   Buffer collected_;
+
+  std::vector<Abandoned> abandoned_;
+
+  // Scratch.
+  CopyChoice choice_;
+  DispatchBatch batch_;
+  std::vector<int32_t> row_index_;  // [rows of the step] index into batch_.rows, or -1
+  std::vector<int32_t> expert_at_;  // [num_experts] index into experts_, or -1
+  std::vector<CopyChoice::Expert> experts_;
+  std::vector<int> candidates_;  // the copies of experts_, one after the other
+  std::vector<double> slowness_;
+  std::vector<std::vector<int32_t>> slots_of_;  // [workers]
 };
 
 }  // namespace coterie

@@ -1,98 +1,110 @@
 #include "router/experts/worker_set.h"
 
+#include <chrono>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
+#include "expert_worker/channel/grpc_channel.h"
 #include "expert_worker/channel/loopback_channel.h"
 #include "kernels/status_macros.h"
 #include "ops/process/log.h"
 
 namespace coterie {
 
-std::unique_ptr<WorkerSet> WorkerSet::Local(ExpertHost* host) {
-  const ModelConfig& config = host->config();
-  auto set = std::unique_ptr<WorkerSet>(new WorkerSet(config.num_layers, config.num_experts));
-  set->channels_.push_back(std::make_unique<LoopbackChannel>(host));
-  set->AddLoad();
-  set->placement_ = Placement::Of({&host->shard(), 1}, config.num_layers, config.num_experts);
-  set->placed_version_ = set->version_;
+void WorkerSet::Add(const ChannelMaker& make) {
+  loads_.push_back(std::make_unique<WorkerLoad>());
+  paces_.emplace_back(pace_options_);
+  epochs_.push_back(0);
+  channels_.push_back(make(num_workers(), &inbox_));
+}
+
+std::unique_ptr<WorkerSet> WorkerSet::Over(int64_t num_layers, int64_t num_experts,
+                                           const std::vector<ChannelMaker>& makers,
+                                           WorkerPace::Options pace) {
+  auto set = std::unique_ptr<WorkerSet>(new WorkerSet(num_layers, num_experts, pace));
+  for (const ChannelMaker& make : makers) set->Add(make);
   return set;
+}
+
+std::unique_ptr<WorkerSet> WorkerSet::Local(ExpertHost* host) {
+  const auto make = [host](int worker, DispatchInbox* inbox) {
+    return std::make_unique<LoopbackChannel>(host, worker, inbox);
+  };
+  return Over(host->config().num_layers, host->config().num_experts, {make});
 }
 
 absl::StatusOr<std::unique_ptr<WorkerSet>> WorkerSet::Connect(const Checkpoint& checkpoint,
                                                               DType expert_format,
                                                               const RemoteOptions& options) {
   const ModelConfig& config = checkpoint.config();
-  auto set = std::unique_ptr<WorkerSet>(new WorkerSet(config.num_layers, config.num_experts));
+  std::vector<GrpcChannel*> links;
+  std::vector<ChannelMaker> makers;
   for (size_t i = 0; i < options.addresses.size(); ++i) {
-    GrpcChannel::Options link;
-    link.address = options.addresses[i];
-    link.model_digest = checkpoint.digest();
-    link.expert_format = DTypeName(expert_format);
-    link.num_layers = config.num_layers;
-    link.num_experts = config.num_experts;
-    link.model_dim = config.model_dim;
-    link.shard = absl::StrCat(i, "/", options.addresses.size());
-    link.send_timeout = options.send_timeout;
-    link.on_change = [set = set.get()] { set->version_.fetch_add(1); };
-    auto channel = std::make_unique<GrpcChannel>(std::move(link));
-    set->remote_.push_back(channel.get());
-    set->channels_.push_back(std::move(channel));
-    set->AddLoad();
+    GrpcChannel::Options link{.worker = {.address = options.addresses[i],
+                                         .model_digest = checkpoint.digest(),
+                                         .expert_format = DTypeName(expert_format),
+                                         .num_layers = config.num_layers,
+                                         .num_experts = config.num_experts,
+                                         .model_dim = config.model_dim},
+                              .shard = absl::StrCat(i, "/", options.addresses.size())};
+    if (options.copies > 1) absl::StrAppend(&link.shard, "x", options.copies);
+    makers.push_back([link, &links](int worker, DispatchInbox* inbox) {
+      auto channel = std::make_unique<GrpcChannel>(link, worker, inbox);
+      links.push_back(channel.get());
+      return channel;
+    });
   }
+  auto set = Over(config.num_layers, config.num_experts, makers);
   const absl::Time deadline = absl::Now() + options.connect_timeout;
-  for (GrpcChannel* channel : set->remote_) {
-    RETURN_IF_ERROR(channel->WaitConnected(deadline));
-    LogInfo("worker joined",
-            {{"address", channel->name()}, {"experts", channel->state().resident.num_held()}});
+  for (GrpcChannel* link : links) {
+    // One that is missing is no reason not to serve, if others hold what it would.
+    const bool complete = !set->placement().Missing().has_value();
+    const absl::Status status = link->WaitConnected(complete ? absl::Now() : deadline);
+    if (absl::IsFailedPrecondition(status)) return status;
+    if (status.ok()) {
+      LogInfo("worker joined",
+              {{"address", link->name()}, {"experts", link->state().resident.num_held()}});
+    }
   }
-  RETURN_IF_ERROR(set->placement().status());
+  if (const auto missing = set->placement().Missing()) return set->OutageOf(*missing);
   return set;
 }
 
-absl::StatusOr<const Placement*> WorkerSet::placement() {
-  if (const uint64_t version = version_; version != placed_version_) {
+const Placement& WorkerSet::placement() {
+  if (const uint64_t change = inbox_.num_changes(); !placed_ || change != placed_change_) {
     std::vector<Shard> residents;
-    for (const GrpcChannel* channel : remote_) {
-      const GrpcChannel::State state = channel->state();
-      residents.push_back(state.connected ? state.resident : Shard());
+    for (size_t w = 0; w < channels_.size(); ++w) {
+      ExpertChannel::State state = channels_[w]->state();
+      if (state.epoch != epochs_[w]) paces_[w].Connected();
+      epochs_[w] = state.epoch;
+      residents.push_back(state.connected ? std::move(state.resident) : Shard());
     }
-    const bool was_placed = placement_.ok();
-    placement_ = Placement::Of(residents, num_layers_, num_experts_);
-    placed_version_ = version;
-    if (placement_.ok() != was_placed) {
-      placement_.ok()
-          ? LogInfo("every expert has a home")
-          : LogWarning("an expert has no home", {{"reason", placement_.status().message()}});
-    }
+    placement_ = Placement(residents, num_layers_, num_experts_);
+    placed_ = true;
+    placed_change_ = change;
   }
-  if (!placement_.ok()) return MissingWorkers(placement_.status());
-  return &*placement_;
+  return placement_;
 }
 
-absl::Status WorkerSet::MissingWorkers(const absl::Status& status) const {
-  std::string message(status.message());
-  for (const GrpcChannel* channel : remote_) {
-    const GrpcChannel::State state = channel->state();
-    if (!state.connected) absl::StrAppend(&message, "; ", state.status.message());
+absl::Status WorkerSet::OutageOf(ExpertId expert) const {
+  std::string detail;
+  for (const auto& channel : channels_) {
+    const ExpertChannel::State state = channel->state();
+    if (!state.connected) absl::StrAppend(&detail, "; ", state.status.message());
   }
-  return absl::Status(status.code(), message);
+  return ExpertOutage(expert, detail);
 }
 
 std::vector<WorkerSet::Worker> WorkerSet::Describe() const {
   std::vector<Worker> workers;
   for (size_t i = 0; i < channels_.size(); ++i) {
-    Worker worker{.name = channels_[i]->name(),
-                  .connected = true,
-                  .status = absl::OkStatus(),
-                  .num_experts = num_layers_ * num_experts_};
-    if (!remote_.empty()) {
-      const GrpcChannel::State state = remote_[i]->state();
-      worker.connected = state.connected;
-      worker.status = state.status;
-      worker.num_experts = state.resident.num_held();
-    }
-    worker.pairs = loads_[i]->pairs;
-    worker.compute_seconds = static_cast<double>(loads_[i]->compute_ns) * 1e-9;
-    workers.push_back(std::move(worker));
+    const ExpertChannel::State state = channels_[i]->state();
+    workers.push_back({.name = channels_[i]->name(),
+                       .connected = state.connected,
+                       .status = state.status,
+                       .num_experts = state.resident.num_held(),
+                       .pairs = loads_[i]->pairs,
+                       .compute_seconds = static_cast<double>(loads_[i]->compute_ns) * 1e-9});
   }
   return workers;
 }

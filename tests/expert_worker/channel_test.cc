@@ -27,14 +27,14 @@ class ChannelTest : public testing::Test {
         host_(checkpoint_.get(), {}, &pool_),
         worker_(std::make_unique<WorkerServer>(kModel, "0-6")) {
     EXPECT_TRUE(host_.Load(*Shard::Parse("0/1", 6, 8)).ok());
-    GrpcChannel::Options options;
-    options.address = worker_->address();
-    options.model_digest = checkpoint_->digest();
-    options.expert_format = "q4_0";
-    options.num_layers = 6;
-    options.num_experts = 8;
-    options.model_dim = 64;
-    remote_ = std::make_unique<GrpcChannel>(options);
+    remote_ = std::make_unique<GrpcChannel>(
+        GrpcChannel::Options{.worker = {.address = worker_->address(),
+                                        .model_digest = checkpoint_->digest(),
+                                        .expert_format = "q4_0",
+                                        .num_layers = 6,
+                                        .num_experts = 8,
+                                        .model_dim = 64}},
+        kWorker, &inbox_);
     EXPECT_TRUE(remote_->WaitConnected(Soon()).ok());
     std::vector<float> values(3 * 64);
     for (size_t i = 0; i < values.size(); ++i)
@@ -53,24 +53,29 @@ class ChannelTest : public testing::Test {
                        static_cast<size_t>(c.num_pairs * EncodedRowBytes(c.format, c.num_cols)));
   }
   absl::StatusOr<std::string> Ask(ExpertChannel& channel, const DispatchBatch& batch) {
-    const auto id = channel.Dispatch(batch);
+    const auto id = channel.Dispatch(batch, absl::Seconds(30));
     if (!id.ok()) return id.status();
-    const auto combine = channel.Await(*id, Soon());
-    if (!combine.ok()) return combine.status();
-    return Bytes(*combine);
+    const auto end = inbox_.Next(DispatchInbox::Clock::now() + std::chrono::seconds(30));
+    if (!end.has_value()) return absl::DeadlineExceededError("no end came");
+    EXPECT_EQ(end->worker, kWorker);
+    EXPECT_EQ(end->id, *id);
+    if (!end->status.ok()) return end->status;
+    return Bytes(end->combine);
   }
 
+  static constexpr int kWorker = 3;
   Parallel pool_{1};
   std::unique_ptr<Checkpoint> checkpoint_;
   ExpertHost host_;
   std::unique_ptr<WorkerServer> worker_;
+  DispatchInbox inbox_;
   std::unique_ptr<GrpcChannel> remote_;
   EncodedRows rows_;
   DispatchBatch batch_;
 };
 
 TEST_F(ChannelTest, TheSameBitsOverLoopbackAndGrpc) {
-  LoopbackChannel local(&host_);
+  LoopbackChannel local(&host_, kWorker, &inbox_);
   const auto expected = Ask(local, batch_);
   ASSERT_TRUE(expected.ok()) << expected.status();
   for (int i = 0; i < 3; ++i) {
@@ -115,7 +120,7 @@ TEST_F(ChannelTest, AnExpertThatIsNotThereMakesTheLinkAnew) {
   DispatchBatch batch = batch_;
   batch.pair_expert[0] = 7;
   const auto reply = Ask(*remote_, batch);
-  EXPECT_EQ(reply.status().code(), absl::StatusCode::kUnavailable) << reply.status();
+  EXPECT_EQ(reply.status().code(), absl::StatusCode::kNotFound) << reply.status();
   EXPECT_THAT(std::string(reply.status().message()),
               HasSubstr("expert 7 of layer 2 is not resident"));
   const absl::Time deadline = absl::Now() + absl::Seconds(20);
@@ -132,7 +137,7 @@ TEST_F(ChannelTest, ARowThatIsNotFiniteIsRefused) {
 
 TEST_F(ChannelTest, ADamagedFrameFailsItsChecksum) {
   v1::DispatchRequest frame;
-  FillDispatch(batch_, 1, &frame);
+  FillDispatch(batch_, &frame);
   (*frame.mutable_rows())[5] ^= 1;
   DispatchBatch read;
   EXPECT_EQ(ReadDispatch(frame, &read).code(), absl::StatusCode::kDataLoss);

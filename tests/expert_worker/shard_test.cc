@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <random>
 
+#include "absl/strings/str_cat.h"
 #include "expert_worker/grouping.h"
 
 namespace coterie {
@@ -22,6 +23,33 @@ TEST(ShardTest, FractionsCoverEveryExpertOnce) {
         held[static_cast<size_t>(e)] += shard.Holds(0, e) && shard.Holds(1, e) ? 1 : 0;
     }
     EXPECT_EQ(held, std::vector<int>(8, 1)) << count;
+  }
+}
+
+TEST(ShardTest, EveryExpertIsInAsManyShardsAsThereAreCopies) {
+  for (int64_t count : {2, 3, 4, 7}) {
+    for (int64_t copies = 1; copies <= std::min<int64_t>(count, 3); ++copies) {
+      std::vector<int64_t> held(128);
+      for (int64_t i = 0; i < count; ++i) {
+        const Shard shard = *Shard::Parse(absl::StrCat(i, "/", count, "x", copies), 1, 128);
+        for (int64_t e = 0; e < 128; ++e)
+          held[static_cast<size_t>(e)] += shard.Holds(0, e) ? 1 : 0;
+        // None holds much more than its share.
+        EXPECT_NEAR(static_cast<double>(shard.num_held()),
+                    128.0 * static_cast<double>(copies) / static_cast<double>(count), 4);
+      }
+      EXPECT_EQ(held, std::vector<int64_t>(128, copies)) << count;
+    }
+  }
+}
+
+TEST(ShardTest, TheOthersShareWhatADeadShardHeld) {
+  const Shard dead = *Shard::Parse("1/4x2", 1, 128);
+  for (int64_t i : {0, 2, 3}) {
+    const Shard other = *Shard::Parse(absl::StrCat(i, "/4x2"), 1, 128);
+    int64_t shared = 0;
+    for (int64_t e = 0; e < 128; ++e) shared += dead.Holds(0, e) && other.Holds(0, e) ? 1 : 0;
+    EXPECT_NEAR(static_cast<double>(shared), 64.0 / 3, 2) << i;
   }
 }
 
@@ -43,7 +71,7 @@ TEST(ShardTest, BitmapsComeBack) {
 
 TEST(ShardTest, MalformedTextIsNamed) {
   for (const char* text : {"", "x", "2/2", "-1/2", "0/0", "0/9", "1-", "3-1", "8", "0:1:2", "3:0",
-                           "0-2;", "1,,2", "0/2/3"}) {
+                           "0-2;", "1,,2", "0/2/3", "0/2x0", "0/2x3", "0/2x", "0/2x1x1"}) {
     const auto shard = Shard::Parse(text, 3, 8);
     ASSERT_FALSE(shard.ok()) << text;
     EXPECT_THAT(std::string(shard.status().message()), HasSubstr("shard")) << text;

@@ -1,0 +1,47 @@
+#include "expert_worker/channel/handshake.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace coterie {
+
+absl::Status CheckDescription(const v1::WorkerDescription& description,
+                              const ExpectedWorker& expected) {
+  const auto differs = [&](absl::string_view what, auto theirs, auto ours) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "expert worker ", expected.address, ": its ", what, " is ", theirs, ", this router's is ",
+        ours, "; start both with the same model files and --quantise"));
+  };
+  if (description.model_digest() != expected.model_digest)
+    return differs("model digest", description.model_digest(), expected.model_digest);
+  if (description.expert_format() != expected.expert_format)
+    return differs("expert format", description.expert_format(), expected.expert_format);
+  if (description.num_layers() != expected.num_layers)
+    return differs("number of layers", description.num_layers(), expected.num_layers);
+  if (description.num_experts() != expected.num_experts)
+    return differs("number of experts", description.num_experts(), expected.num_experts);
+  if (description.model_dim() != expected.model_dim)
+    return differs("model dimension", description.model_dim(), expected.model_dim);
+  if (description.draining())
+    return absl::UnavailableError(absl::StrCat("expert worker ", expected.address, ": draining"));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Shard> ResidentOf(const v1::WorkerDescription& description,
+                                 const ExpectedWorker& expected) {
+  absl::StatusOr<Shard> resident =
+      Shard::FromBitmap(description.resident(), expected.num_layers, expected.num_experts);
+  if (resident.ok()) return resident;
+  return absl::FailedPreconditionError(
+      absl::StrCat("expert worker ", expected.address, ": ", resident.status().message()));
+}
+
+absl::Status FromGrpc(const grpc::Status& status, const std::string& address,
+                      absl::string_view what) {
+  const auto code = status.ok() ? absl::StatusCode::kUnavailable
+                                : static_cast<absl::StatusCode>(status.error_code());
+  return absl::Status(
+      code, absl::StrCat("expert worker ", address, ": ", what,
+                         status.error_message().empty() ? "" : ": ", status.error_message()));
+}
+
+}  // namespace coterie

@@ -1,0 +1,124 @@
+// What a worker refuses of what comes on a stream, one frame at a time: it says why, counts it, and
+// goes on.
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "expert_worker/channel/wire.h"
+#include "proto/expert.grpc.pb.h"
+#include "tests/testing/cluster.h"
+#include "tests/testing/goldens.h"
+
+namespace coterie {
+namespace {
+
+using ::testing::HasSubstr;
+
+class ExchangeTest : public testing::Test {
+ protected:
+  ExchangeTest() : worker_(kCheckpoints + "tiny_q4_0.gguf", "0-6") {
+    stub_ = v1::ExpertWorker::NewStub(
+        grpc::CreateChannel(worker_.address(), grpc::InsecureChannelCredentials()));
+    context_.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+    stream_ = stub_->Exchange(&context_);
+    const std::vector<float> values(64, 0.5f);
+    rows_.Encode(RowFormat::kInt8, Tensor(const_cast<float*>(values.data()), {1, 64}));
+    FillDispatch({.layer = 1,
+                  .format = RowFormat::kInt8,
+                  .num_cols = 64,
+                  .rows = {rows_.row(0)},
+                  .pair_row = {0, 0},
+                  .pair_expert = {2, 5}},
+                 &frame_);
+    frame_.set_epoch(7);
+  }
+
+  v1::CombineReply Ask(uint64_t id) {
+    frame_.set_dispatch_id(id);
+    v1::CombineReply reply;
+    EXPECT_TRUE(stream_->Write(frame_));
+    EXPECT_TRUE(stream_->Read(&reply));
+    EXPECT_EQ(reply.dispatch_id(), id);
+    return reply;
+  }
+
+  WorkerServer worker_;
+  std::unique_ptr<v1::ExpertWorker::Stub> stub_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReaderWriter<v1::DispatchRequest, v1::CombineReply>> stream_;
+  EncodedRows rows_;
+  v1::DispatchRequest frame_;
+};
+
+TEST_F(ExchangeTest, AnAnswerNamesItsDispatchAndEpoch) {
+  const v1::CombineReply reply = Ask(3);
+  EXPECT_EQ(reply.error_code(), 0) << reply.error_message();
+  EXPECT_EQ(reply.epoch(), 7u);
+  EXPECT_EQ(reply.num_pairs(), 2u);
+}
+
+TEST_F(ExchangeTest, ADispatchThatComesAgainIsRefused) {
+  ASSERT_EQ(Ask(3).error_code(), 0);
+  for (const uint64_t id : {3, 2}) {
+    const v1::CombineReply reply = Ask(id);
+    EXPECT_EQ(reply.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(reply.error_message(), HasSubstr(absl::StrCat("id ", id, " after 3")));
+  }
+  EXPECT_EQ(Ask(4).error_code(), 0);
+}
+
+TEST_F(ExchangeTest, ADispatchOfAnotherEpochIsRefused) {
+  ASSERT_EQ(Ask(3).error_code(), 0);
+  frame_.set_epoch(6);
+  const v1::CombineReply reply = Ask(4);
+  EXPECT_EQ(reply.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(reply.error_message(), HasSubstr("epoch 6, this stream is of epoch 7"));
+  frame_.set_epoch(7);
+  EXPECT_EQ(Ask(5).error_code(), 0);
+}
+
+TEST_F(ExchangeTest, AnExpertThatIsNotHeldIsRefused) {
+  frame_.set_pair_expert(1, 7);
+  const v1::CombineReply reply = Ask(1);
+  EXPECT_EQ(reply.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_THAT(reply.error_message(), HasSubstr("expert 7 of layer 1 is not resident"));
+}
+
+// More routers than a worker lets wait, all at once: each dispatch is answered, with rows or with
+// the word that there is too much to do.
+TEST_F(ExchangeTest, TooManyAtOnceAreRefusedAndNobodyIsForgotten) {
+  constexpr int kRouters = 24, kDispatches = 40;
+  std::atomic<int> computed{0}, refused{0}, other{0};
+  std::vector<std::thread> routers;
+  for (int r = 0; r < kRouters; ++r) {
+    routers.emplace_back([&] {
+      grpc::ClientContext context;
+      context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+      const auto stream = stub_->Exchange(&context);
+      v1::DispatchRequest frame = frame_;
+      v1::CombineReply reply;
+      for (uint64_t id = 1; id <= kDispatches; ++id) {
+        frame.set_dispatch_id(id);
+        if (!stream->Write(frame) || !stream->Read(&reply)) break;
+        ++(reply.error_code() == 0                                      ? computed
+           : reply.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED ? refused
+                                                                        : other);
+      }
+      stream->WritesDone();
+      stream->Finish();
+    });
+  }
+  for (std::thread& router : routers) router.join();
+  EXPECT_EQ(computed + refused, kRouters * kDispatches);
+  EXPECT_EQ(other, 0);
+  EXPECT_GT(computed, 0);
+}
+
+}  // namespace
+}  // namespace coterie
