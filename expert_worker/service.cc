@@ -57,8 +57,8 @@ class ExpertWorkerService::Session {
   absl::Status JudgeOrder(const v1::DispatchRequest& request) {
     if (last_id_ == 0) epoch_ = request.epoch();
     if (request.epoch() != epoch_) {
-      return absl::InvalidArgumentError(absl::StrCat("dispatch: epoch ", request.epoch(),
-                                                     ", this stream is of epoch ", epoch_));
+      return absl::InvalidArgumentError(
+          absl::StrCat("dispatch: epoch ", request.epoch(), ", this stream is of epoch ", epoch_));
     }
     if (request.dispatch_id() <= last_id_) {
       return absl::InvalidArgumentError(absl::StrCat("dispatch: id ", request.dispatch_id(),

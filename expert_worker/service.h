@@ -2,8 +2,9 @@
 // in order; one batch is computed at a time, with all of the worker's threads.
 //
 // A dispatch is judged before it is computed: that it is new, its sizes, checksum and indices, and
-// that every value is finite. One that does not pass is answered with its error, and the stream goes
-// on; so is one that finds too many waiting already, or whose time is over when its turn comes.
+// that every value is finite. One that does not pass is answered with its error, and the stream
+// goes on; so is one that finds too many waiting already, or whose time is over when its turn
+// comes.
 //
 // Thread-safe: gRPC calls it from its own threads.
 #ifndef COTERIE_EXPERT_WORKER_SERVICE_H_

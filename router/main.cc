@@ -26,9 +26,10 @@ ABSL_FLAG(std::string, experts, "",
 ABSL_FLAG(std::vector<std::string>, workers, {},
           "Expert workers, host:port,host:port or unix:/path. One that was started without a shard "
           "is told shard i/n of this list, i/nxC with --copies=C.");
-ABSL_FLAG(int64_t, copies, 1,
-          "Copies of each expert, on different workers, where workers are told their shards: with 2 "
-          "any one worker may die and no request notices.");
+ABSL_FLAG(
+    int64_t, copies, 1,
+    "Copies of each expert, on different workers, where workers are told their shards: with 2 "
+    "any one worker may die and no request notices.");
 ABSL_FLAG(std::string, quantise, "",
           "Quantise f32, f16 or bf16 weights while loading: q8_0 or q4_0. Empty: keep the file's "
           "format. Must equal the workers'.");

@@ -67,8 +67,8 @@ class GrpcChannel::Link {
         worker_(worker),
         inbox_(inbox),
         stub_(v1::ExpertWorker::NewStub(MakeGrpcChannel(options_))) {
-    state_.status = absl::UnavailableError(
-        absl::StrCat("expert worker ", address(), ": not connected yet"));
+    state_.status =
+        absl::UnavailableError(absl::StrCat("expert worker ", address(), ": not connected yet"));
     keeper_ = std::thread([this] { Keep(); });
   }
 
@@ -218,8 +218,8 @@ class GrpcChannel::Link {
         stream_->Read(reply.get(), Tag(kRead));
       } else {
         // Fail the waiting at once; the stream's own verdict follows.
-        SetDisconnected(absl::UnavailableError(
-            absl::StrCat("expert worker ", address(), ": connection lost")));
+        SetDisconnected(
+            absl::UnavailableError(absl::StrCat("expert worker ", address(), ": connection lost")));
       }
     }
     return Finish();
@@ -261,8 +261,7 @@ class GrpcChannel::Link {
       frames_.clear();
     }
     changed_.notify_all();
-    for (const uint64_t id : lost)
-      inbox_->Put({.worker = worker_, .id = id, .status = status});
+    for (const uint64_t id : lost) inbox_->Put({.worker = worker_, .id = id, .status = status});
   }
 
   // Requires mu_.
@@ -330,8 +329,7 @@ GrpcChannel::GrpcChannel(Options options, int worker, DispatchInbox* inbox)
 GrpcChannel::~GrpcChannel() = default;
 const std::string& GrpcChannel::name() const { return link_->address(); }
 ExpertChannel::State GrpcChannel::state() const { return link_->state(); }
-absl::StatusOr<uint64_t> GrpcChannel::Dispatch(const DispatchBatch& batch,
-                                               absl::Duration timeout) {
+absl::StatusOr<uint64_t> GrpcChannel::Dispatch(const DispatchBatch& batch, absl::Duration timeout) {
   return link_->Dispatch(batch, timeout);
 }
 void GrpcChannel::Reset(const absl::Status& reason) { link_->Reset(reason); }

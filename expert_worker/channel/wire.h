@@ -17,8 +17,8 @@ inline constexpr int kFrameBytesMax = 1 << 30;
 
 uint64_t Checksum(const void* data, size_t num_bytes);
 
-// Replaces the rows and pairs that `frame` held; its memory is reused. Id, epoch and timeout are the
-// caller's.
+// Replaces the rows and pairs that `frame` held; its memory is reused. Id, epoch and timeout are
+// the caller's.
 void FillDispatch(const DispatchBatch& batch, v1::DispatchRequest* frame);
 
 // The batch points into the frame. InvalidArgument: sizes do not fit each other; DataLoss: the

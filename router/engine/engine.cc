@@ -14,8 +14,6 @@ namespace {
 
 // How soon an idle router notices a worker that came or went.
 constexpr std::chrono::milliseconds kIdleTick(500);
-// How soon requests that wait for an expert notice a cancellation or their deadline.
-constexpr std::chrono::milliseconds kOutageTick(20);
 // What a refused caller should wait at least, and is told to wait at most.
 constexpr absl::Duration kRetryAfterMin = absl::Milliseconds(500),
                          kRetryAfterMax = absl::Seconds(60);
@@ -35,7 +33,8 @@ Engine::Engine(const ModelConfig* config, Options options, Step* step, KvCache* 
                   .prefill_chunk = cache->options().prefill_chunk,
                   .tenant_weights = options_.tenant_weights,
                   .promote_after = options_.promote_after},
-                 cache) {
+                 cache),
+      outage_(workers, options_.expert_wait) {
   metrics_->kv_budget_bytes.Set(static_cast<double>(cache_->options().budget_bytes));
   thread_ = std::thread([this] { Run(); });
 }
@@ -134,11 +133,6 @@ absl::StatusOr<std::shared_ptr<TokenStream>> Engine::Submit(EngineRequest reques
   return streams.front();
 }
 
-bool Engine::is_stopping() const {
-  std::lock_guard<std::mutex> lock(mu_);
-  return stopping_;
-}
-
 void Engine::Stop(absl::Time deadline) {
   {
     std::lock_guard<std::mutex> lock(mu_);
@@ -200,56 +194,24 @@ bool Engine::Leaves(Sequence& sequence, absl::Time now) {
     Finish(&sequence, EndReason::kFailed,
            absl::CancelledError(waits ? "cancelled while waiting" : "cancelled by the client"));
   } else if (now >= sequence.request.deadline) {
-    Finish(&sequence, EndReason::kFailed,
-           absl::DeadlineExceededError(
-               waits     ? "the deadline passed while waiting"
-               : outage_ ? absl::StrCat("the deadline passed while the request waited: ",
-                                        outage_->status.message())
-                         : "the deadline passed"));
+    Finish(
+        &sequence, EndReason::kFailed,
+        absl::DeadlineExceededError(
+            waits                 ? "the deadline passed while waiting"
+            : outage_.under_way() ? absl::StrCat("the deadline passed while the request waited: ",
+                                                 outage_.status().message())
+                                  : "the deadline passed"));
   }
   return sequence.finished;
-}
-
-// What every step needs is away: true while it is, and those who run may go on waiting.
-bool Engine::WaitForExpert() {
-  const uint64_t seen = workers_->inbox().num_changes();
-  if (!workers_->placement().copies(outage_->expert.layer, outage_->expert.expert).empty())
-    return false;
-  outage_->status = workers_->OutageOf(outage_->expert);
-  if (absl::Now() - outage_->since >= options_.expert_wait) {
-    for (const SequencePtr& sequence : scheduler_.running()) {
-      if (sequence->finished) continue;
-      LogWarning("request failed", {{"request", sequence->request.id},
-                                    {"reason", outage_->status.message()}});
-      Finish(sequence.get(), EndReason::kFailed, outage_->status);
-    }
-  }
-  workers_->inbox().WaitForChange(seen, std::chrono::steady_clock::now() + kOutageTick);
-  return true;
-}
-
-void Engine::BeginOutage(ExpertId expert, const absl::Status& status) {
-  if (outage_.has_value()) {
-    outage_->expert = expert;
-    outage_->status = status;
-    return;
-  }
-  LogWarning("requests wait for an expert", {{"reason", status.message()},
-                                             {"at_most", options_.expert_wait}});
-  outage_ = {expert, status, absl::Now()};
-}
-
-void Engine::EndOutage() {
-  const absl::Duration took = absl::Now() - outage_->since;
-  LogInfo("experts are back", {{"after", took}});
-  metrics_->expert_outage_seconds.Increment(absl::ToDoubleSeconds(took));
-  outage_.reset();
 }
 
 // A failed step ends every sequence in it; one that failed for want of an expert is run again: what
 // it has written to the cache is written again, the same.
 void Engine::RunStep() {
-  if (outage_.has_value() && WaitForExpert()) return;
+  if (outage_.Lasts()) {
+    if (outage_.IsOver()) FailRunning(outage_.status());
+    return;
+  }
   const std::vector<Scheduler::Part>& parts = scheduler_.Plan(absl::Now());
   if (parts.empty()) return;
   rows_.clear();
@@ -274,17 +236,14 @@ void Engine::RunStep() {
                       absl::ToDoubleSeconds(absl::Now() - start));
   if (!logits.ok()) {
     if (const auto missing = MissingExpert(logits.status()))
-      return BeginOutage(*missing, logits.status());
+      return outage_.Begin(*missing, logits.status());
     for (const Scheduler::Part& part : parts) {
       // Those who left get their own reason in DropLeavers.
-      if (gone(*part.sequence)) continue;
-      LogWarning("request failed",
-                 {{"request", part.sequence->request.id}, {"reason", logits.status().message()}});
-      Finish(part.sequence, EndReason::kFailed, logits.status());
+      if (!gone(*part.sequence)) Fail(part.sequence, logits.status());
     }
     return;
   }
-  if (outage_.has_value()) EndOutage();
+  metrics_->expert_outage_seconds.Increment(absl::ToDoubleSeconds(outage_.End()));
   drawn_.clear();
   const absl::Time computed = absl::Now();
   for (const Scheduler::Part& part : parts) {
@@ -298,6 +257,17 @@ void Engine::RunStep() {
   for (Drawn& drawn : drawn_) {
     TakeToken(&drawn);
     scheduler_.ReleaseSiblings(drawn.sequence);
+  }
+}
+
+void Engine::Fail(Sequence* sequence, const absl::Status& status) {
+  LogWarning("request failed", {{"request", sequence->request.id}, {"reason", status.message()}});
+  Finish(sequence, EndReason::kFailed, status);
+}
+
+void Engine::FailRunning(const absl::Status& status) {
+  for (const SequencePtr& sequence : scheduler_.running()) {
+    if (!sequence->finished) Fail(sequence.get(), status);
   }
 }
 
@@ -341,7 +311,7 @@ void Engine::TakeToken(Drawn* drawn) {
   const Rails::Verdict verdict = sequence->rails.Append(token);
   metrics_->generated_tokens.Increment();
   sequence->stream->Put(
-      {.id = token, .logprobs = std::move(drawn->logprobs), .usage = UsageOf(*sequence)});
+      {.id = token, .logprobs = std::move(drawn->logprobs), .usage = sequence->Usage(absl::Now())});
   if (verdict == Rails::Verdict::kToolLoop) {
     Finish(sequence, EndReason::kToolLoop, absl::OkStatus());
   } else if (verdict == Rails::Verdict::kRepetition) {
@@ -363,25 +333,6 @@ void Engine::CountToken(Sequence* sequence, absl::Time now) {
   sequence->last_token = now;
 }
 
-// What the request has taken so far.
-RequestUsage Engine::UsageOf(const Sequence& sequence) const {
-  const absl::Time now = absl::Now();
-  const auto seconds = [](absl::Time from, absl::Time to) {
-    return std::max(0.0, absl::ToDoubleSeconds(to - from));
-  };
-  RequestUsage usage{.prompt_tokens = sequence.num_prompt(),
-                     .cached_tokens = sequence.num_cached,
-                     .generated_tokens = sequence.num_generated(),
-                     .reasoning_tokens = sequence.rails.num_reasoning_tokens()};
-  const bool started = sequence.started != absl::InfinitePast(),
-             prefilled = sequence.prefilled != absl::InfinitePast();
-  usage.queue_seconds = seconds(sequence.arrived, started ? sequence.started : now);
-  if (started)
-    usage.prefill_seconds = seconds(sequence.started, prefilled ? sequence.prefilled : now);
-  if (prefilled) usage.decode_seconds = seconds(sequence.prefilled, now);
-  return usage;
-}
-
 void Engine::Finish(Sequence* sequence, EndReason reason, const absl::Status& status,
                     std::optional<int32_t> stop_id) {
   sequence->finished = true;
@@ -397,8 +348,10 @@ void Engine::Finish(Sequence* sequence, EndReason reason, const absl::Status& st
     }
   }
   NoLongerQueued(sequence);
-  sequence->stream->End(
-      {.reason = reason, .status = status, .stop_id = stop_id, .usage = UsageOf(*sequence)});
+  sequence->stream->End({.reason = reason,
+                         .status = status,
+                         .stop_id = stop_id,
+                         .usage = sequence->Usage(absl::Now())});
 }
 
 void Engine::NoLongerQueued(Sequence* sequence) {

@@ -20,9 +20,9 @@
 
 #include "absl/status/statusor.h"
 #include "kernels/parallel.h"
+#include "router/engine/outage_wait.h"
 #include "router/engine/sequence.h"
 #include "router/engine/step.h"
-#include "router/experts/expert_outage.h"
 #include "router/experts/worker_set.h"
 #include "router/kv/kv_cache.h"
 #include "router/metrics.h"
@@ -62,7 +62,10 @@ class Engine {
   void Stop(absl::Time deadline);
 
   // New requests are refused.
-  bool is_stopping() const;
+  bool is_stopping() const {
+    std::lock_guard<std::mutex> lock(mu_);
+    return stopping_;
+  }
 
   const Options& options() const { return options_; }
   int64_t num_running() const { return num_running_; }
@@ -79,9 +82,8 @@ class Engine {
   void DropLeavers();
   bool Leaves(Sequence& sequence, absl::Time now);
   void RunStep();
-  void BeginOutage(ExpertId expert, const absl::Status& status);
-  bool WaitForExpert();
-  void EndOutage();
+  void Fail(Sequence* sequence, const absl::Status& status);
+  void FailRunning(const absl::Status& status);
   // What comes of one sequence's logits. Nothing here depends on other sequences.
   struct Drawn {
     Sequence* sequence;
@@ -96,7 +98,6 @@ class Engine {
   void Finish(Sequence* sequence, EndReason reason, const absl::Status& status,
               std::optional<int32_t> stop_id = std::nullopt);
   void NoLongerQueued(Sequence* sequence);
-  RequestUsage UsageOf(const Sequence& sequence) const;
   void Publish();
   void PublishWorkers();
 
@@ -112,13 +113,8 @@ class Engine {
 
   // The engine thread's own.
   std::vector<bool> worker_connected_;
-  struct Outage {
-    ExpertId expert;
-    absl::Status status;
-    absl::Time since;
-  };
-  std::optional<Outage> outage_;  // steps fail for want of this expert
   Scheduler scheduler_;
+  OutageWait outage_;
   std::vector<StepRow> rows_;
   std::vector<Drawn> drawn_;
 

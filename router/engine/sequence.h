@@ -56,6 +56,9 @@ struct Sequence {
     return static_cast<int64_t>(tokens.size()) - (kv == nullptr ? 0 : kv->num_tokens());
   }
 
+  // What it has taken so far.
+  RequestUsage Usage(absl::Time now) const;
+
   EngineRequest request;
   const uint64_t number;  // order of arrival
   std::shared_ptr<TokenStream> stream;

@@ -136,8 +136,8 @@ absl::Status Dispatcher::ChooseWorkers(std::span<const int32_t> slots) {
     ++experts_[static_cast<size_t>(at)].num_rows;
   }
   for (size_t e = 0; e < experts_.size(); ++e)
-    experts_[e].copies = std::span(candidates_).subspan(ranges[e].first,
-                                                        ranges[e].second - ranges[e].first);
+    experts_[e].copies =
+        std::span(candidates_).subspan(ranges[e].first, ranges[e].second - ranges[e].first);
   const std::vector<int>& chosen = choice_.Choose(experts_, Slowness());
   for (std::vector<int32_t>& own : slots_of_) own.clear();
   for (const int32_t slot : slots) {
@@ -187,8 +187,8 @@ absl::Status Dispatcher::SendTo(int worker, const std::vector<int32_t>& slots) {
     cost += std::exchange(expert_at_[static_cast<size_t>(expert)], 0) < 0 ? ExpertCost(1) : 1;
   }
   const Clock::time_point now = Clock::now();
-  ASSIGN_OR_RETURN(const uint64_t id, workers_->channel(worker).Dispatch(
-                                          batch_, absl::FromChrono(timeout_)));
+  ASSIGN_OR_RETURN(const uint64_t id,
+                   workers_->channel(worker).Dispatch(batch_, absl::FromChrono(timeout_)));
   for (const int32_t slot : slots) ++num_flights_[static_cast<size_t>(slot)];
   const auto num_pairs = static_cast<int64_t>(slots.size());
   flights_.push_back({.worker = worker,
@@ -222,9 +222,8 @@ absl::Status Dispatcher::TakeOutputs(const Flight& flight, const DispatchEnd& en
   const int64_t num_cols = rows_->num_cols();
   if (combine.num_pairs != num_pairs || combine.num_cols != num_cols) {
     return absl::InternalError(absl::StrCat(
-        "expert worker ", workers_->channel(flight.worker).name(), ": answered ",
-        combine.num_pairs, " rows of ", combine.num_cols, ", asked for ", num_pairs, " of ",
-        num_cols));
+        "expert worker ", workers_->channel(flight.worker).name(), ": answered ", combine.num_pairs,
+        " rows of ", combine.num_cols, ", asked for ", num_pairs, " of ", num_cols));
   }
   constexpr int64_t kRowsPerTask = 32;
   pool_->For((num_pairs + kRowsPerTask - 1) / kRowsPerTask, [&](int64_t task) {

@@ -48,8 +48,8 @@ class Dispatcher {
  private:
   using Clock = DispatchInbox::Clock;
 
-  // What was sent to one worker and has not been answered. A *slot* is one (row, expert) pair of the
-  // routing, and its place in the output.
+  // What was sent to one worker and has not been answered. A *slot* is one (row, expert) pair of
+  // the routing, and its place in the output.
   struct Flight {
     int worker = 0;
     uint64_t id = 0;

@@ -17,9 +17,8 @@ constexpr char kPayload[] = "coterie.v1.ExpertOutage";
 }  // namespace
 
 absl::Status ExpertOutage(ExpertId expert, absl::string_view detail) {
-  absl::Status status = absl::UnavailableError(
-      absl::StrCat("no connected worker holds expert ", expert.expert, " of layer ", expert.layer,
-                   detail));
+  absl::Status status = absl::UnavailableError(absl::StrCat(
+      "no connected worker holds expert ", expert.expert, " of layer ", expert.layer, detail));
   status.SetPayload(kPayload, absl::Cord(absl::StrCat(expert.layer, " ", expert.expert)));
   return status;
 }

@@ -95,10 +95,9 @@ class Planner {
   // Whether a copy on `w` would fail together with another, `but` apart.
   bool Clashes(size_t at, int w, int but = -1) const {
     const std::string& domain = worker(w).domain;
-    return !domain.empty() &&
-           std::any_of(copies_[at].begin(), copies_[at].end(), [&](int other) {
-             return other != but && worker(other).domain == domain;
-           });
+    return !domain.empty() && std::any_of(copies_[at].begin(), copies_[at].end(), [&](int other) {
+      return other != but && worker(other).domain == domain;
+    });
   }
 
   // Of what `w` holds, the expert with the fewest rows of those with more than `more_than` copies.
@@ -116,7 +115,8 @@ class Planner {
   void Trim(int w) {
     while (!worker(w).leaving && used_[static_cast<size_t>(w)] > worker(w).capacity) {
       size_t victim = copies_.size();
-      for (int64_t more_than = goal_.copies; victim == copies_.size() && more_than >= 0; --more_than)
+      for (int64_t more_than = goal_.copies; victim == copies_.size() && more_than >= 0;
+           --more_than)
         victim = Expendable(w, more_than);
       Remove(victim, w);
     }
@@ -261,9 +261,9 @@ class Planner {
 
   const std::span<const PlannedWorker> workers_;
   const PlacementGoal goal_;
-  std::vector<double> load_;              // [num_layers * num_experts]
-  std::vector<std::vector<int>> copies_;  // the same: workers that shall hold it
-  std::vector<int64_t> used_;             // [workers] experts
+  std::vector<double> load_;               // [num_layers * num_experts]
+  std::vector<std::vector<int>> copies_;   // the same: workers that shall hold it
+  std::vector<int64_t> used_;              // [workers] experts
   std::vector<std::vector<double>> busy_;  // [num_layers][workers]
   std::vector<double> speeds_;
   LayerSplit split_;
@@ -285,8 +285,8 @@ double LayerSkew(std::span<const Shard> shards, std::span<const PlannedWorker> w
     speeds.push_back(worker.speed);
     speed += worker.leaving ? 0 : worker.speed;
   }
-  const auto layer_load = load.subspan(static_cast<size_t>(layer * num_experts),
-                                       static_cast<size_t>(num_experts));
+  const auto layer_load =
+      load.subspan(static_cast<size_t>(layer * num_experts), static_cast<size_t>(num_experts));
   for (size_t e = 0; e < copies.size(); ++e) {
     for (size_t w = 0; w < workers.size(); ++w) {
       if (!workers[w].leaving && shards[w].Holds(layer, static_cast<int64_t>(e)))

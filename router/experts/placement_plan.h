@@ -1,8 +1,8 @@
 // PlanPlacement: which experts each worker shall hold, from what they hold now, what they have room
 // for, how quick they are, and how many rows each expert gets. A pure function; nothing moves here.
 //
-// In this order: no worker beyond its memory; every expert has a copy; every expert has `copies`, on
-// different workers, in different failure domains where there are enough; rows of each layer are
+// In this order: no worker beyond its memory; every expert has a copy; every expert has `copies`,
+// on different workers, in different failure domains where there are enough; rows of each layer are
 // even among the workers for their speed; as little as possible moves. A layer is left alone while
 // it is even enough, so that loads which wander do not make experts wander.
 //

@@ -19,7 +19,8 @@ void Follow(WorkerPace::Seconds* average, WorkerPace::Seconds value) {
 }  // namespace
 
 WorkerPace::Seconds WorkerPace::Expected(int64_t num_pairs) const {
-  return round_trip_ + per_pair_ * static_cast<double>(std::max<int64_t>(0, num_pairs - kSmallPairs));
+  return round_trip_ +
+         per_pair_ * static_cast<double>(std::max<int64_t>(0, num_pairs - kSmallPairs));
 }
 
 WorkerPace::Clock::duration WorkerPace::Patience(int64_t num_pairs) const {
@@ -34,14 +35,15 @@ void WorkerPace::Answered(int64_t num_pairs, double cost, Seconds took, Seconds 
   if (num_pairs <= kSmallPairs) {
     Follow(&round_trip_, took);
   } else {
-    Follow(&per_pair_, std::max(Seconds(0), took - round_trip_) /
-                           static_cast<double>(num_pairs - kSmallPairs));
+    Follow(&per_pair_,
+           std::max(Seconds(0), took - round_trip_) / static_cast<double>(num_pairs - kSmallPairs));
   }
   if (cost > 0) {
     const double now_per_cost = compute.count() / cost;
-    seconds_per_cost_ = seconds_per_cost_ == 0
-                            ? now_per_cost
-                            : seconds_per_cost_ + kSpeedSmoothing * (now_per_cost - seconds_per_cost_);
+    seconds_per_cost_ =
+        seconds_per_cost_ == 0
+            ? now_per_cost
+            : seconds_per_cost_ + kSpeedSmoothing * (now_per_cost - seconds_per_cost_);
   }
   Spoke(now);
 }

@@ -31,8 +31,8 @@ class WorkerPace {
   WorkerPace() : WorkerPace(Options()) {}
   explicit WorkerPace(Options options) : options_(options), round_trip_(options.round_trip) {}
 
-  // An answer to num_pairs pairs came, `took` after they were sent; the worker says that it computed
-  // `cost` units (CopyChoice) for `compute`.
+  // An answer to num_pairs pairs came, `took` after they were sent; the worker says that it
+  // computed `cost` units (CopyChoice) for `compute`.
   void Answered(int64_t num_pairs, double cost, Seconds took, Seconds compute,
                 Clock::time_point now);
   // It answered with an error.

@@ -90,14 +90,14 @@ class MisbehavingWorkerTest : public testing::Test {
  protected:
   void Start(ScriptedWorker::Script script, int end_after = 1 << 30) {
     worker_ = std::make_unique<ScriptedWorker>(std::move(script), end_after);
-    channel_ = std::make_unique<GrpcChannel>(
-        GrpcChannel::Options{.worker = {.address = worker_->address(),
-                                        .model_digest = "m",
-                                        .expert_format = "f32",
-                                        .num_layers = 1,
-                                        .num_experts = 4,
-                                        .model_dim = kCols}},
-        kWorker, &inbox_);
+    channel_ =
+        std::make_unique<GrpcChannel>(GrpcChannel::Options{.worker = {.address = worker_->address(),
+                                                                      .model_digest = "m",
+                                                                      .expert_format = "f32",
+                                                                      .num_layers = 1,
+                                                                      .num_experts = 4,
+                                                                      .model_dim = kCols}},
+                                      kWorker, &inbox_);
     ASSERT_TRUE(channel_->WaitConnected(absl::Now() + absl::Seconds(30)).ok());
   }
 

@@ -32,8 +32,7 @@ TEST(ShardTest, EveryExpertIsInAsManyShardsAsThereAreCopies) {
       std::vector<int64_t> held(128);
       for (int64_t i = 0; i < count; ++i) {
         const Shard shard = *Shard::Parse(absl::StrCat(i, "/", count, "x", copies), 1, 128);
-        for (int64_t e = 0; e < 128; ++e)
-          held[static_cast<size_t>(e)] += shard.Holds(0, e) ? 1 : 0;
+        for (int64_t e = 0; e < 128; ++e) held[static_cast<size_t>(e)] += shard.Holds(0, e) ? 1 : 0;
         // None holds much more than its share.
         EXPECT_NEAR(static_cast<double>(shard.num_held()),
                     128.0 * static_cast<double>(copies) / static_cast<double>(count), 4);

@@ -31,8 +31,8 @@ TEST(CopyChoiceTest, EightExpertsOfOneTokenAreHalvedBetweenTwoWorkers) {
 TEST(CopyChoiceTest, OthersGoRoundTheOneThatHasNoChoice) {
   const std::vector<int> both = {0, 1}, first = {0};
   // The bound ones come last, and are few rows.
-  const std::vector<CopyChoice::Expert> experts = {
-      {50, both}, {50, both}, {1, first}, {1, first}, {1, first}, {1, first}};
+  const std::vector<CopyChoice::Expert> experts = {{50, both}, {50, both}, {1, first},
+                                                   {1, first}, {1, first}, {1, first}};
   CopyChoice choice;
   const std::vector<int> chosen = choice.Choose(experts, std::vector<double>{1, 1});
   EXPECT_EQ(chosen[0], 1);

@@ -158,8 +158,8 @@ TEST(PlacementPlanTest, ASkewedLoadIsEvenedOut) {
   std::mt19937 rng(10);
   for (const size_t count : {2, 3, 4, 6}) {
     // Memory for two copies, and a little.
-    const std::vector<PlannedWorker> workers =
-        Workers(count, (2 * kAll + static_cast<int64_t>(count) - 1) / static_cast<int64_t>(count) + 2);
+    const std::vector<PlannedWorker> workers = Workers(
+        count, (2 * kAll + static_cast<int64_t>(count) - 1) / static_cast<int64_t>(count) + 2);
     const std::vector<PlannedWorker> carried =
         Carried(workers, PlanPlacement(workers, EvenLoad(), Goal()));
     const std::vector<double> load = SkewedLoad(rng);
