@@ -20,10 +20,12 @@
 
 ABSL_FLAG(std::string, model, "",
           "The model: a directory with config.json and safetensors, or a .gguf file. Required.");
-ABSL_FLAG(std::string, shard, "",
-          "Which experts to hold: \"0/4\" (shard 0 of 4), \"0-31,64\" (these experts of every "
-          "layer) or \"0-14:0-127;15-29:0-63\" (layers:experts). "
-          "Empty: wait for the first router to say.");
+ABSL_FLAG(
+    std::string, shard, "",
+    "Which experts to hold: \"0/4\" (shard 0 of 4), \"0/4x2\" (so that every expert is in two of "
+    "the 4), \"0-31,64\" (these experts of every "
+    "layer) or \"0-14:0-127;15-29:0-63\" (layers:experts). "
+    "Empty: wait for the first router to say.");
 ABSL_FLAG(std::string, quantise, "",
           "Quantise f32, f16 or bf16 experts while loading: q8_0 or q4_0. Empty: keep the file's "
           "format. Must equal the router's.");
@@ -50,8 +52,8 @@ absl::Status Run(const LoadOptions& load, int num_threads) {
     RETURN_IF_ERROR(service.LoadShard(shard));
   }
   RETURN_IF_ERROR(process->Start({&service}, [](grpc::ServerBuilder& builder) {
-    builder.SetMaxReceiveMessageSize(kFrameBytesMax);
-    builder.SetMaxSendMessageSize(kFrameBytesMax);
+    builder.SetMaxReceiveMessageSize(kDispatchBytesMax);
+    builder.SetMaxSendMessageSize(kCombineBytesMax);
   }));
   const absl::Time deadline = process->WaitForDrain();
   service.Drain(deadline);

@@ -1,10 +1,14 @@
 #include "expert_worker/service.h"
 
+#include <algorithm>
 #include <chrono>
 #include <random>
+#include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "expert_worker/channel/handshake.h"
 #include "expert_worker/channel/wire.h"
 #include "kernels/status_macros.h"
 #include "ops/process/log.h"
@@ -12,9 +16,20 @@
 namespace coterie {
 namespace {
 
+// Each holds a thread, and the memory of its largest dispatch.
+constexpr size_t kSessionsMax = 256;
+// What a router says that it will wait is not taken for longer.
+constexpr std::chrono::microseconds kTimeoutMax = std::chrono::hours(24);
+
 std::string NewInstanceId() {
   std::random_device random;
   return absl::StrFormat("%08x%08x", random(), random());
+}
+
+std::chrono::microseconds TimeoutOf(const v1::DispatchRequest& request) {
+  const auto most = static_cast<uint64_t>(kTimeoutMax.count());
+  const uint64_t timeout_us = request.timeout_us() == 0 ? most : request.timeout_us();
+  return std::chrono::microseconds(std::min(timeout_us, most));
 }
 
 grpc::Status ToGrpc(const absl::Status& status) {
@@ -30,8 +45,14 @@ class ExpertWorkerService::Session {
   Session(ExpertWorkerService* service, grpc::ServerContext* context)
       : service_(service), context_(context) {
     std::lock_guard<std::mutex> lock(service_->mu_);
-    admitted_ = !service_->draining_;
-    if (admitted_) service_->sessions_.insert(this);
+    if (service_->draining_) {
+      refusal_ = absl::UnavailableError("draining");
+    } else if (service_->sessions_.size() >= kSessionsMax) {
+      refusal_ = absl::ResourceExhaustedError(
+          absl::StrCat(kSessionsMax, " routers are connected already"));
+    } else {
+      service_->sessions_.insert(this);
+    }
     service_->metrics_->streams.Increment();
   }
   ~Session() {
@@ -51,7 +72,8 @@ class ExpertWorkerService::Session {
     busy_ = busy;
     return !service_->draining_;
   }
-  bool admitted() const { return admitted_; }
+  // Why it may not be.
+  const absl::Status& refusal() const { return refusal_; }
 
   // InvalidArgument: it came before, or belongs to another connection.
   absl::Status JudgeOrder(const v1::DispatchRequest& request) {
@@ -71,7 +93,7 @@ class ExpertWorkerService::Session {
  private:
   ExpertWorkerService* const service_;
   grpc::ServerContext* const context_;
-  bool admitted_ = false;
+  absl::Status refusal_;
   bool busy_ = false;
   uint64_t epoch_ = 0, last_id_ = 0;  // the stream's own thread
 };
@@ -82,12 +104,15 @@ ExpertWorkerService::ExpertWorkerService(ExpertHost* host, ExpertWorkerMetrics* 
       metrics_(metrics),
       num_threads_(num_threads),
       max_waiting_(max_waiting),
-      instance_id_(NewInstanceId()) {}
+      instance_id_(NewInstanceId()) {
+  DescribeHost();
+}
 
 absl::Status ExpertWorkerService::LoadShard(const Shard& shard) {
-  std::lock_guard<std::mutex> lock(host_mu_);
+  std::lock_guard<std::timed_mutex> lock(host_mu_);
   const auto start = std::chrono::steady_clock::now();
   absl::Status status = host_->Load(shard);
+  DescribeHost();
   metrics_->resident_bytes.Set(static_cast<double>(host_->resident_bytes()));
   metrics_->resident_experts.Set(static_cast<double>(host_->shard().num_held()));
   if (!status.ok()) return status;
@@ -109,22 +134,27 @@ void ExpertWorkerService::Drain(absl::Time deadline) {
   session_ended_.wait_until(lock, until, [&] { return sessions_.empty(); });
 }
 
-void ExpertWorkerService::Describe(v1::WorkerDescription* description) {
-  {
-    std::lock_guard<std::mutex> lock(host_mu_);
-    const ModelConfig& config = host_->config();
-    description->set_model_digest(host_->checkpoint().digest());
-    description->set_expert_format(DTypeName(host_->format()));
-    description->set_num_layers(static_cast<uint32_t>(config.num_layers));
-    description->set_num_experts(static_cast<uint32_t>(config.num_experts));
-    description->set_model_dim(static_cast<uint32_t>(config.model_dim));
-    description->set_shard(host_->shard().text());
-    description->set_resident(host_->shard().Bitmap());
-    description->set_resident_bytes(static_cast<uint64_t>(host_->resident_bytes()));
-  }
-  description->set_num_threads(static_cast<uint32_t>(num_threads_));
-  description->set_instance_id(instance_id_);
+// Kept, so that Describe need not wait for what is being computed or loaded. Requires host_mu_.
+void ExpertWorkerService::DescribeHost() {
+  const ModelConfig& config = host_->config();
+  v1::WorkerDescription description;
+  description.set_model_digest(host_->checkpoint().digest());
+  description.set_expert_format(DTypeName(host_->format()));
+  description.set_num_layers(static_cast<uint32_t>(config.num_layers));
+  description.set_num_experts(static_cast<uint32_t>(config.num_experts));
+  description.set_model_dim(static_cast<uint32_t>(config.model_dim));
+  description.set_shard(host_->shard().text());
+  description.set_resident(host_->shard().Bitmap());
+  description.set_resident_bytes(static_cast<uint64_t>(host_->resident_bytes()));
+  description.set_num_threads(static_cast<uint32_t>(num_threads_));
+  description.set_instance_id(instance_id_);
   std::lock_guard<std::mutex> lock(mu_);
+  description_ = std::move(description);
+}
+
+void ExpertWorkerService::Describe(v1::WorkerDescription* description) {
+  std::lock_guard<std::mutex> lock(mu_);
+  *description = description_;
   description->set_draining(draining_);
 }
 
@@ -134,25 +164,31 @@ grpc::Status ExpertWorkerService::Describe(grpc::ServerContext*, const v1::Descr
   return grpc::Status::OK;
 }
 
+// A refusal, counted.
+grpc::Status ExpertWorkerService::Refuse(const absl::Status& status) {
+  metrics_->CountError(status);
+  return ToGrpc(status);
+}
+
 grpc::Status ExpertWorkerService::LoadShard(grpc::ServerContext*,
                                             const v1::LoadShardRequest* request,
                                             v1::WorkerDescription* description) {
   const ModelConfig& config = host_->config();
   if (request->model_digest() != host_->checkpoint().digest() ||
       request->expert_format() != DTypeName(host_->format())) {
-    return ToGrpc(absl::FailedPreconditionError(absl::StrCat(
+    return Refuse(absl::FailedPreconditionError(absl::StrCat(
         "this worker has model ", host_->checkpoint().digest(), " in ", DTypeName(host_->format()),
         ", asked for ", request->model_digest(), " in ", request->expert_format())));
   }
   {
     std::lock_guard<std::mutex> lock(mu_);
-    if (draining_) return ToGrpc(absl::UnavailableError("draining"));
+    if (draining_) return Refuse(absl::UnavailableError("draining"));
   }
   const absl::StatusOr<Shard> shard =
       Shard::Parse(request->shard(), config.num_layers, config.num_experts);
-  if (!shard.ok()) return ToGrpc(shard.status());
+  if (!shard.ok()) return Refuse(shard.status());
   const absl::Status status = LoadShard(*shard);
-  if (!status.ok()) return ToGrpc(status);
+  if (!status.ok()) return Refuse(status);
   Describe(description);
   return grpc::Status::OK;
 }
@@ -160,8 +196,15 @@ grpc::Status ExpertWorkerService::LoadShard(grpc::ServerContext*,
 grpc::Status ExpertWorkerService::Exchange(
     grpc::ServerContext* context,
     grpc::ServerReaderWriter<v1::CombineReply, v1::DispatchRequest>* stream) {
+  const std::string model = ModelMetadata(host_->checkpoint().digest(), DTypeName(host_->format()));
+  const auto theirs = context->client_metadata().find(kModelMetadata);
+  if (theirs == context->client_metadata().end() || theirs->second != model) {
+    return Refuse(absl::FailedPreconditionError(
+        absl::StrCat("this worker computes model ", model, ", and the metadata ", kModelMetadata,
+                     " does not name it: start both with the same model files and --quantise")));
+  }
   Session session(this, context);
-  if (!session.admitted()) return ToGrpc(absl::UnavailableError("draining"));
+  if (!session.refusal().ok()) return Refuse(session.refusal());
   LogInfo("router joined", {{"peer", context->peer()}});
   // Kept for the stream's life: their memory serves every message.
   v1::DispatchRequest request;
@@ -189,9 +232,9 @@ void ExpertWorkerService::Answer(const v1::DispatchRequest& request, absl::Statu
   reply->clear_error_message();
   if (status.ok()) status = Compute(request, batch, reply);
   metrics_->dispatches.Increment();
-  metrics_->rows.Increment(request.num_rows());
   metrics_->received_bytes.Increment(static_cast<double>(request.rows().size()));
   if (status.ok()) {
+    metrics_->rows.Increment(request.num_rows());
     metrics_->sent_bytes.Increment(static_cast<double>(reply->rows().size()));
     return;
   }
@@ -205,21 +248,22 @@ void ExpertWorkerService::Answer(const v1::DispatchRequest& request, absl::Statu
 absl::Status ExpertWorkerService::Compute(const v1::DispatchRequest& request, DispatchBatch* batch,
                                           v1::CombineReply* reply) {
   const auto arrived = std::chrono::steady_clock::now();
-  RETURN_IF_ERROR(ReadDispatch(request, batch));
-  if (num_waiting_.fetch_add(1) >= max_waiting_) {
-    num_waiting_.fetch_sub(1);
+  const bool has_place = num_waiting_.fetch_add(1) < max_waiting_;
+  const absl::Cleanup leave = [this] { num_waiting_.fetch_sub(1); };
+  if (!has_place) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("dispatch: ", max_waiting_, " wait already; try another copy, or later"));
+        absl::StrCat("dispatch: ", max_waiting_, " are here already; try another copy, or later"));
   }
-  std::lock_guard<std::mutex> lock(host_mu_);
-  num_waiting_.fetch_sub(1);
+  RETURN_IF_ERROR(ReadDispatch(request, batch));
+  const auto timeout = TimeoutOf(request);
+  // By the system's clock: ThreadSanitizer does not know waits by the other.
+  std::unique_lock<std::timed_mutex> lock(host_mu_, std::chrono::system_clock::now() + timeout);
   const auto start = std::chrono::steady_clock::now();
   reply->set_queue_ns(static_cast<uint64_t>(std::chrono::nanoseconds(start - arrived).count()));
   metrics_->queue_seconds.Observe(std::chrono::duration<double>(start - arrived).count());
-  if (const uint64_t timeout_us = request.timeout_us();
-      timeout_us > 0 && start - arrived > std::chrono::microseconds(timeout_us)) {
+  if (!lock.owns_lock() || start - arrived > timeout) {
     return absl::DeadlineExceededError(
-        absl::StrCat("dispatch: its ", timeout_us, " us were over when its turn came"));
+        absl::StrCat("dispatch: its ", timeout.count(), " us were over when its turn came"));
   }
   RETURN_IF_ERROR(host_->Validate(*batch));
   std::string* rows = reply->mutable_rows();
@@ -230,7 +274,7 @@ absl::Status ExpertWorkerService::Compute(const v1::DispatchRequest& request, Di
   reply->set_row_format(static_cast<v1::RowFormat>(host_->output_format()));
   reply->set_num_cols(static_cast<uint32_t>(batch->num_cols));
   reply->set_num_pairs(static_cast<uint32_t>(num_pairs));
-  reply->set_checksum(Checksum(rows->data(), rows->size()));
+  reply->set_checksum(Checksum(*reply));
   reply->set_compute_ns(static_cast<uint64_t>(std::chrono::nanoseconds(took).count()));
   metrics_->compute_seconds.Observe(std::chrono::duration<double>(took).count());
   CountPairs(*batch);

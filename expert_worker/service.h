@@ -27,7 +27,7 @@ namespace coterie {
 class ExpertWorkerService final : public v1::ExpertWorker::Service {
  public:
   // host and metrics: not owned, outlive this; the host is used by nobody else. max_waiting:
-  // dispatches of all routers that wait for their turn.
+  // dispatches of all routers that are here at once, the one in hand included.
   ExpertWorkerService(ExpertHost* host, ExpertWorkerMetrics* metrics, int num_threads,
                       int max_waiting = 16);
 
@@ -48,7 +48,9 @@ class ExpertWorkerService final : public v1::ExpertWorker::Service {
  private:
   class Session;
 
+  void DescribeHost();
   void Describe(v1::WorkerDescription* description);
+  grpc::Status Refuse(const absl::Status& status);
   // status: the session's verdict on the frame.
   void Answer(const v1::DispatchRequest& request, absl::Status status, DispatchBatch* batch,
               v1::CombineReply* reply);
@@ -62,12 +64,13 @@ class ExpertWorkerService final : public v1::ExpertWorker::Service {
   const int max_waiting_;
   const std::string instance_id_;
 
-  std::atomic<int> num_waiting_{0};  // for host_mu_
-  std::mutex host_mu_;               // guards *host_
+  std::atomic<int> num_waiting_{0};  // for host_mu_, or with it
+  std::timed_mutex host_mu_;         // guards *host_
 
   std::mutex mu_;  // guards what follows
   std::condition_variable session_ended_;
   bool draining_ = false;
+  v1::WorkerDescription description_;  // as of the last change of what is held
   std::set<Session*> sessions_;
 };
 

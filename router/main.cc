@@ -75,8 +75,10 @@ ABSL_FLAG(absl::Duration, promote_after, absl::Seconds(30),
 ABSL_FLAG(absl::Duration, dispatch_timeout, absl::Seconds(10),
           "A worker that has not answered by then counts as gone until it answers; other copies of "
           "its experts are asked long before.");
-ABSL_FLAG(absl::Duration, expert_wait, absl::Seconds(30),
-          "How long requests wait for an expert that no connected worker holds before they fail.");
+ABSL_FLAG(
+    absl::Duration, expert_wait, absl::Seconds(30),
+    "How long an expert may be held by no connected worker before the requests fail that need "
+    "it; they wait meanwhile.");
 ABSL_FLAG(absl::Duration, connect_timeout, absl::Seconds(60),
           "How long to wait for the workers at start, their loading included.");
 
@@ -119,8 +121,9 @@ absl::StatusOr<RouterOptions> ReadFlags() {
     if (timeout <= absl::ZeroDuration() || timeout > absl::Hours(24))
       return absl::InvalidArgumentError(absl::StrCat(name, " is above 0 and at most 24h"));
   }
-  if (options.engine.expert_wait < absl::ZeroDuration())
-    return absl::InvalidArgumentError("--expert_wait is at least 0");
+  if (options.engine.expert_wait < absl::ZeroDuration() ||
+      options.engine.expert_wait > absl::Hours(24))
+    return absl::InvalidArgumentError("--expert_wait is 0 to 24h");
   if (options.copies < 1 ||
       options.copies > std::max<int64_t>(1, static_cast<int64_t>(options.workers.size()))) {
     return absl::InvalidArgumentError(

@@ -27,6 +27,10 @@ prometheus::Histogram& MakeHistogram(prometheus::Registry& registry, const char*
       {}, DoublingBuckets(first, last));
 }
 
+// Layers at the beginning, in the middle and at the end route differently; 30 series would say
+// little more.
+constexpr int64_t kLayerGroups = 3;
+
 std::string NameOf(EndReason reason, const absl::Status& status) {
   switch (reason) {
     case EndReason::kStopToken:
@@ -84,6 +88,8 @@ RouterMetrics::RouterMetrics(prometheus::Registry& registry, int64_t num_layers,
       expert_outage_seconds(
           MakeCounter(registry, "router_expert_outage_seconds_total",
                       "Time for which steps waited for an expert that no connected worker held")),
+      expert_copies_min(MakeGauge(registry, "router_expert_copies_min",
+                                  "Connected workers that hold the expert that fewest hold")),
       gateway_{MakeGauge(registry, "vllm:num_requests_running", "As router_running_requests"),
                MakeGauge(registry, "vllm:num_requests_waiting", "As router_queued_requests"),
                MakeGauge(registry, "vllm:kv_cache_usage_perc",
@@ -121,6 +127,17 @@ RouterMetrics::RouterMetrics(prometheus::Registry& registry, int64_t num_layers,
                        .Register(registry);
   for (int64_t layer = 0; layer < num_layers; ++layer)
     layer_distinct_experts.push_back(&distinct.Add({{"layer", std::to_string(layer)}}));
+  auto& imbalance = prometheus::BuildHistogram()
+                        .Name("router_layer_imbalance")
+                        .Help("Work of the busiest worker relative to the mean, one layer")
+                        .Register(registry);
+  for (int64_t group = 0; group < kLayerGroups; ++group) {
+    const int64_t first = group * num_layers / kLayerGroups,
+                  last = (group + 1) * num_layers / kLayerGroups - 1;
+    imbalance_.push_back(
+        &imbalance.Add({{"layers", std::to_string(first) + "-" + std::to_string(last)}},
+                       prometheus::Histogram::BucketBoundaries{1.05, 1.15, 1.3, 1.5, 2, 3, 4, 8}));
+  }
   auto& sent = prometheus::BuildCounter()
                    .Name("router_worker_sent_bytes_total")
                    .Help("Bytes of rows sent to a worker")
@@ -224,6 +241,11 @@ void RouterMetrics::CountLate(int worker) {
 
 void RouterMetrics::SetConnected(int worker, bool connected) {
   workers_[static_cast<size_t>(worker)].connected->Set(connected ? 1 : 0);
+}
+
+void RouterMetrics::CountImbalance(int64_t layer, double ratio) {
+  const auto num_layers = static_cast<int64_t>(layer_pairs.size());
+  imbalance_[static_cast<size_t>(((layer + 1) * kLayerGroups - 1) / num_layers)]->Observe(ratio);
 }
 
 void RouterMetrics::CountRouting(int64_t layer, std::span<const int32_t> experts) {

@@ -50,6 +50,7 @@ struct RouterMetrics {
   prometheus::Histogram& dispatch_wait_seconds;
   prometheus::Histogram& distinct_experts;
   prometheus::Counter& expert_outage_seconds;
+  prometheus::Gauge& expert_copies_min;
   std::vector<prometheus::Counter*> layer_pairs;             // [num_layers]
   std::vector<prometheus::Counter*> layer_distinct_experts;  // [num_layers]
 
@@ -70,6 +71,8 @@ struct RouterMetrics {
   // An answer came when others had given it already.
   void CountLate(int worker);
   void SetConnected(int worker, bool connected);
+  // How much more than the mean the busiest worker was given of one layer of one step; 1: even.
+  void CountImbalance(int64_t layer, double ratio);
   // One layer's routing of one step: pairs, and how many different experts they touch.
   void CountRouting(int64_t layer, std::span<const int32_t> experts);
 
@@ -102,6 +105,7 @@ struct RouterMetrics {
   prometheus::Counter& decode_rows_;
   prometheus::Family<prometheus::Counter>& answers_;
   prometheus::Family<prometheus::Counter>& requests_;
+  std::vector<prometheus::Histogram*> imbalance_;  // [kLayerGroups]
   std::vector<Worker> workers_;
   std::vector<bool> seen_;  // [num_experts], scratch of CountRouting
 };

@@ -29,7 +29,6 @@ struct CombineBatch {
   int64_t num_pairs = 0;
   const std::byte* data = nullptr;
   double compute_seconds = 0;  // what the worker says it took
-  double queue_seconds = 0;    // and how long the dispatch waited there for others
   const std::byte* row(int64_t pair) const {
     return data + pair * EncodedRowBytes(format, num_cols);
   }

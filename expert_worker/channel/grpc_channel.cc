@@ -24,11 +24,13 @@ namespace {
 // Frames that wait for the network on one link. A worker that takes nothing is soon sent nothing;
 // this is for the few that were on their way to it.
 constexpr size_t kWaitingFramesMax = 64;
+// From the last message of a stream to its verdict.
+constexpr absl::Duration kFinishTimeout = absl::Milliseconds(200);
 
 std::shared_ptr<grpc::Channel> MakeGrpcChannel(const GrpcChannel::Options& options) {
   grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kFrameBytesMax);
-  arguments.SetMaxSendMessageSize(kFrameBytesMax);
+  arguments.SetMaxReceiveMessageSize(kCombineBytesMax);
+  arguments.SetMaxSendMessageSize(kDispatchBytesMax);
   const int first_ms = static_cast<int>(absl::ToInt64Milliseconds(options.retry_first));
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, first_ms);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, first_ms);
@@ -92,7 +94,7 @@ class GrpcChannel::Link {
     FillDispatch(batch, frame.get());
     frame->set_timeout_us(static_cast<uint64_t>(absl::ToInt64Microseconds(timeout)));
     std::lock_guard<std::mutex> lock(mu_);
-    if (!state_.connected) return state_.status;
+    if (!state_.connected) return absl::UnavailableError(state_.status.message());
     if (frames_.size() >= kWaitingFramesMax) {
       return absl::ResourceExhaustedError(absl::StrCat(
           "expert worker ", address(), ": ", frames_.size(), " dispatches wait for the network"));
@@ -188,6 +190,8 @@ class GrpcChannel::Link {
   // The stream, from its beginning until nothing of it is under way. Why it ended.
   absl::Status Serve(Shard resident) {
     ASSIGN_OR_RETURN(grpc::ClientContext * context, NewContext());
+    context->AddMetadata(
+        kModelMetadata, ModelMetadata(options_.worker.model_digest, options_.worker.expert_format));
     {
       std::lock_guard<std::mutex> lock(mu_);
       stream_ = stub_->PrepareAsyncExchange(context, &events_);
@@ -220,17 +224,24 @@ class GrpcChannel::Link {
         // Fail the waiting at once; the stream's own verdict follows.
         SetDisconnected(
             absl::UnavailableError(absl::StrCat("expert worker ", address(), ": connection lost")));
+        if (writing()) context->TryCancel();
       }
     }
-    return Finish();
+    return Finish(context);
   }
 
-  absl::Status Finish() {
+  // A worker that does not end its side, say because it sent what is no message, is cut off.
+  absl::Status Finish(grpc::ClientContext* context) {
     grpc::Status status;
     stream_->Finish(&status, Tag(kFinished));
     void* tag;
     bool ok;
-    CHECK(events_.Next(&tag, &ok) && tag == Tag(kFinished));
+    const auto deadline = absl::ToChronoTime(absl::Now() + kFinishTimeout);
+    if (events_.AsyncNext(&tag, &ok, deadline) == grpc::CompletionQueue::TIMEOUT) {
+      context->TryCancel();
+      CHECK(events_.Next(&tag, &ok));
+    }
+    CHECK(tag == Tag(kFinished));
     std::lock_guard<std::mutex> lock(mu_);
     stream_.reset();
     return absl::UnavailableError(FromGrpc(status, address(), "connection lost").message());

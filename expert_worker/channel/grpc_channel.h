@@ -3,8 +3,8 @@
 // and format, tells it its shard if it has none, sees frames out and answers in, and connects again
 // when the link is lost.
 //
-// Thread rule: Dispatch and Reset by the engine's thread, neither waits for the network; the rest
-// is thread-safe.
+// Thread rule: Dispatch by the engine's thread; it does not wait for the network. The rest is
+// thread-safe.
 #ifndef COTERIE_EXPERT_WORKER_CHANNEL_GRPC_CHANNEL_H_
 #define COTERIE_EXPERT_WORKER_CHANNEL_GRPC_CHANNEL_H_
 

@@ -26,6 +26,10 @@ absl::Status CheckDescription(const v1::WorkerDescription& description,
   return absl::OkStatus();
 }
 
+std::string ModelMetadata(absl::string_view model_digest, absl::string_view expert_format) {
+  return absl::StrCat(model_digest, " ", expert_format);
+}
+
 absl::StatusOr<Shard> ResidentOf(const v1::WorkerDescription& description,
                                  const ExpectedWorker& expected) {
   absl::StatusOr<Shard> resident =

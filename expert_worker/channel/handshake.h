@@ -29,6 +29,10 @@ struct ExpectedWorker {
 // Unavailable: it drains.
 absl::Status CheckDescription(const v1::WorkerDescription& description,
                               const ExpectedWorker& expected);
+// What a router says of itself with every stream, and a worker checks.
+inline constexpr char kModelMetadata[] = "coterie-model";
+std::string ModelMetadata(absl::string_view model_digest, absl::string_view expert_format);
+
 // What it holds. FailedPrecondition: of another size than the model.
 absl::StatusOr<Shard> ResidentOf(const v1::WorkerDescription& description,
                                  const ExpectedWorker& expected);

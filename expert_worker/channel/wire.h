@@ -12,17 +12,23 @@
 
 namespace coterie {
 
-// The largest message either end takes: 8,192 rows of 11 KiB, eight outputs a row, and room.
-inline constexpr int kFrameBytesMax = 1 << 30;
+// The largest message a worker takes: 8,192 rows of 11 KiB, their pairs, and room. And the largest
+// a router takes: eight outputs a row.
+inline constexpr int kDispatchBytesMax = 128 << 20;
+inline constexpr int kCombineBytesMax = 1 << 30;
 
-uint64_t Checksum(const void* data, size_t num_bytes);
+// XXH3 of the rows, seeded with the pairs and the layer: rows that were swapped with another
+// dispatch's do not fit. Of an answer, of the rows alone.
+uint64_t Checksum(const v1::DispatchRequest& frame);
+uint64_t Checksum(const v1::CombineReply& frame);
 
 // Replaces the rows and pairs that `frame` held; its memory is reused. Id, epoch and timeout are
 // the caller's.
 void FillDispatch(const DispatchBatch& batch, v1::DispatchRequest* frame);
 
-// The batch points into the frame. InvalidArgument: sizes do not fit each other; DataLoss: the
-// checksum does not, or a value is not finite. Indices are judged by ExpertHost::Validate.
+// The batch points into the frame. InvalidArgument: sizes do not fit each other, or there are more
+// rows or pairs than anybody sends; DataLoss: the checksum does not fit, or a value is not finite.
+// Indices are judged by ExpertHost::Validate.
 absl::Status ReadDispatch(const v1::DispatchRequest& frame, DispatchBatch* batch);
 
 // InvalidArgument / DataLoss likewise; the status the worker sent, if the dispatch failed there.

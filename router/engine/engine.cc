@@ -128,11 +128,6 @@ absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> Engine::Submit(EngineR
   return streams;
 }
 
-absl::StatusOr<std::shared_ptr<TokenStream>> Engine::Submit(EngineRequest request) {
-  ASSIGN_OR_RETURN(const auto streams, Submit(std::move(request), 1));
-  return streams.front();
-}
-
 void Engine::Stop(absl::Time deadline) {
   {
     std::lock_guard<std::mutex> lock(mu_);
@@ -151,6 +146,7 @@ void Engine::Run() {
     Publish();
     RunStep();
     DropLeavers();
+    if (scheduler_.empty()) outage_.End();
     Publish();
   }
 }
@@ -235,15 +231,18 @@ void Engine::RunStep() {
   metrics_->CountStep(static_cast<int64_t>(rows_.size()), num_prompt_rows,
                       absl::ToDoubleSeconds(absl::Now() - start));
   if (!logits.ok()) {
-    if (const auto missing = MissingExpert(logits.status()))
-      return outage_.Begin(*missing, logits.status());
+    if (const auto missing = MissingExpert(logits.status())) {
+      outage_.Begin(*missing, logits.status());
+      if (outage_.IsOver()) FailRunning(logits.status());
+      return;
+    }
     for (const Scheduler::Part& part : parts) {
       // Those who left get their own reason in DropLeavers.
       if (!gone(*part.sequence)) Fail(part.sequence, logits.status());
     }
     return;
   }
-  metrics_->expert_outage_seconds.Increment(absl::ToDoubleSeconds(outage_.End()));
+  outage_.End();
   drawn_.clear();
   const absl::Time computed = absl::Now();
   for (const Scheduler::Part& part : parts) {
@@ -383,6 +382,8 @@ void Engine::Publish() {
 
 // One line for a worker that came or went.
 void Engine::PublishWorkers() {
+  metrics_->expert_outage_seconds.Increment(absl::ToDoubleSeconds(outage_.TakeWaited()));
+  metrics_->expert_copies_min.Set(static_cast<double>(workers_->num_copies_min()));
   const std::vector<WorkerSet::Worker> workers = workers_->Describe();
   worker_connected_.resize(workers.size(), true);  // they were when the engine was made
   for (size_t i = 0; i < workers.size(); ++i) {

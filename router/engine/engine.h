@@ -55,7 +55,11 @@ class Engine {
   // without a home for one of its experts waits for it, then fails.
   absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> Submit(EngineRequest request,
                                                                    int64_t num_choices);
-  absl::StatusOr<std::shared_ptr<TokenStream>> Submit(EngineRequest request);
+  absl::StatusOr<std::shared_ptr<TokenStream>> Submit(EngineRequest request) {
+    auto streams = Submit(std::move(request), 1);
+    if (!streams.ok()) return streams.status();
+    return streams->front();
+  }
 
   // Takes no new requests, finishes those in hand until `deadline`, fails the rest with
   // Unavailable, and joins the thread.

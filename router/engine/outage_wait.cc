@@ -1,7 +1,6 @@
 #include "router/engine/outage_wait.h"
 
 #include <chrono>
-#include <utility>
 
 #include "ops/process/log.h"
 
@@ -16,17 +15,15 @@ constexpr std::chrono::milliseconds kTick(20);
 void OutageWait::Begin(ExpertId expert, absl::Status status) {
   expert_ = expert;
   status_ = std::move(status);
-  if (under_way()) return;
+  if (under_way()) return WaitForChange(workers_->inbox().num_changes());
   since_ = absl::Now();
   LogWarning("requests wait for an expert", {{"reason", status_.message()}, {"at_most", at_most_}});
 }
 
-absl::Duration OutageWait::End() {
-  if (!under_way()) return absl::ZeroDuration();
-  const absl::Duration took = absl::Now() - since_;
-  LogInfo("experts are back", {{"after", took}});
+void OutageWait::End() {
+  if (!under_way()) return;
+  LogInfo("experts are back, or nobody waits", {{"after", absl::Now() - since_}});
   since_ = absl::InfinitePast();
-  return took;
 }
 
 bool OutageWait::Lasts() {
@@ -34,8 +31,14 @@ bool OutageWait::Lasts() {
   const uint64_t seen = workers_->inbox().num_changes();
   if (!workers_->placement().copies(expert_.layer, expert_.expert).empty()) return false;
   status_ = workers_->OutageOf(expert_);
-  if (!IsOver()) workers_->inbox().WaitForChange(seen, std::chrono::steady_clock::now() + kTick);
+  WaitForChange(seen);
   return true;
+}
+
+void OutageWait::WaitForChange(uint64_t seen) {
+  const absl::Time begin = absl::Now();
+  workers_->inbox().WaitForChange(seen, std::chrono::steady_clock::now() + kTick);
+  waited_ += absl::Now() - begin;
 }
 
 }  // namespace coterie

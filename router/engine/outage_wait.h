@@ -5,6 +5,9 @@
 #ifndef COTERIE_ROUTER_ENGINE_OUTAGE_WAIT_H_
 #define COTERIE_ROUTER_ENGINE_OUTAGE_WAIT_H_
 
+#include <cstdint>
+#include <utility>
+
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "router/experts/expert_outage.h"
@@ -17,10 +20,13 @@ class OutageWait {
   // workers: not owned, outlives this.
   OutageWait(WorkerSet* workers, absl::Duration at_most) : workers_(workers), at_most_(at_most) {}
 
-  // A step failed for want of `expert`.
+  // A step failed for want of `expert`. Waits a little: the placement may not show it, and the step
+  // will be run again.
   void Begin(ExpertId expert, absl::Status status);
-  // A step was computed. How long the others had waited; zero when there was no outage.
-  absl::Duration End();
+  // A step was computed, or nobody waits any more.
+  void End();
+  // The time waited since the last call.
+  absl::Duration TakeWaited() { return std::exchange(waited_, absl::ZeroDuration()); }
 
   bool under_way() const { return since_ != absl::InfinitePast(); }
   // Under way, and the expert is still away. Waits a little for a worker to come back.
@@ -33,8 +39,11 @@ class OutageWait {
  private:
   WorkerSet* const workers_;
   const absl::Duration at_most_;
+  void WaitForChange(uint64_t seen);
+
   ExpertId expert_;
   absl::Status status_;
+  absl::Duration waited_;
   absl::Time since_ = absl::InfinitePast();
 };
 

@@ -32,8 +32,8 @@ class Step {
       : config_(config), trunk_(trunk), dispatcher_(dispatcher) {}
 
   // Logits of the rows that want them, in order: [count, vocab_size], valid until the next Run.
-  // Cancelled as soon as `cancelled` says so (asked before every layer); Unavailable when a worker
-  // is lost.
+  // Cancelled as soon as `cancelled` says so (asked before every layer); what Dispatcher gives
+  // when experts cannot be had.
   absl::StatusOr<Tensor> Run(std::span<const StepRow> rows, absl::FunctionRef<bool()> cancelled);
 
  private:

@@ -17,12 +17,14 @@ const std::vector<int>& CopyChoice::Choose(std::span<const Expert> experts,
     return experts[a].num_rows > experts[b].num_rows;
   });
   busy_.assign(slowness.size(), 0.0);
+  could_be_.assign(slowness.size(), 0);
   for (const size_t e : order_) {
     const double cost = ExpertCost(experts[e].num_rows);
     int best = -1;
     double best_done = 0;
     for (const int worker : experts[e].copies) {
       const auto w = static_cast<size_t>(worker);
+      could_be_[w] = 1;
       const double done = busy_[w] + cost * slowness[w];
       if (best >= 0 && done >= best_done) continue;
       best = worker;
@@ -32,6 +34,13 @@ const std::vector<int>& CopyChoice::Choose(std::span<const Expert> experts,
     chosen_[e] = best;
   }
   return chosen_;
+}
+
+double CopyChoice::imbalance() const {
+  const double sum = std::accumulate(busy_.begin(), busy_.end(), 0.0);
+  if (!(sum > 0)) return 1;
+  const auto num_workers = static_cast<double>(std::count(could_be_.begin(), could_be_.end(), 1));
+  return *std::max_element(busy_.begin(), busy_.end()) / sum * num_workers;
 }
 
 }  // namespace coterie

@@ -28,11 +28,15 @@ class CopyChoice {
   // to one worker, so that its weights are read once. [experts] the worker of each, valid until the
   // next call.
   const std::vector<int>& Choose(std::span<const Expert> experts, std::span<const double> slowness);
+  // Of the last call: the work of the busiest worker relative to the mean of those that could be
+  // chosen. 1: even.
+  double imbalance() const;
 
  private:
   std::vector<int> chosen_;
   std::vector<size_t> order_;
-  std::vector<double> busy_;  // [workers] until when
+  std::vector<double> busy_;       // [workers] until when
+  std::vector<uint8_t> could_be_;  // [workers] chosen for something
 };
 
 }  // namespace coterie

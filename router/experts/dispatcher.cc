@@ -14,9 +14,11 @@ namespace {
 
 using Seconds = WorkerPace::Seconds;
 
+// Another copy is asked after this part of the timeout at the latest, whatever answers take.
+constexpr int kOverdueShare = 4;
 // How often an overdue answer's rows look for a copy that can be asked instead.
 constexpr std::chrono::milliseconds kRecheck(20);
-// Damaged answers of one layer that are taken for bad luck.
+// Damaged answers of one worker to one layer that are taken for bad luck.
 constexpr int kDamagedMax = 4;
 // A worker that has too much to do is asked again after this, when nobody else holds the experts.
 constexpr std::chrono::milliseconds kBusyPause(2);
@@ -24,9 +26,21 @@ constexpr std::chrono::milliseconds kBusyPause(2);
 // Of a worker, for one layer.
 enum Avoid : uint8_t {
   kNot,
-  kRefused,  // it answered with an error: only when nobody else is left
-  kGone,
+  kBusy,     // it had too much to do
+  kDamaged,  // its answer was wrong
+  kGone,     // not to be asked again
 };
+
+// In which order holders of an expert are asked: those that are trusted, those that have spoken
+// since they were silent, those that refused, those that are silent. A worker that says no is
+// alive.
+int RankOf(uint8_t avoided, const WorkerPace& pace, WorkerPace::Clock::time_point now) {
+  if (pace.is_silent()) return 4;
+  if (avoided == kDamaged) return 3;
+  if (avoided == kBusy) return 2;
+  return pace.is_suspect(now) ? 1 : 0;
+}
+constexpr int kRanks = 5;
 
 }  // namespace
 
@@ -47,14 +61,16 @@ absl::Status Dispatcher::Send(int64_t layer, const EncodedRows& rows, const Rout
                      " is NaN or infinite: the model's weights are damaged or out of range"));
   }
   Abandon();  // of a layer that was never collected
+  TakeAllLate();
   begun_ = Clock::now();
   ResetHungLinks(begun_);
   layer_ = layer;
   rows_ = &rows;
-  routing_ = &routing;
+  routing_ = routing;
   num_slots_ = num_open_ = static_cast<int64_t>(routing.experts.size());
   top_k_ = num_slots_ / rows.num_rows();
-  num_damaged_ = 0;
+  num_damaged_.assign(static_cast<size_t>(workers_->num_workers()), 0);
+  busy_since_.reset();
   is_open_.assign(static_cast<size_t>(num_slots_), 1);
   num_flights_.assign(static_cast<size_t>(num_slots_), 0);
   avoided_.assign(static_cast<size_t>(workers_->num_workers()), kNot);
@@ -63,7 +79,9 @@ absl::Status Dispatcher::Send(int64_t layer, const EncodedRows& rows, const Rout
   load_->Count(layer, routing.experts);
   std::vector<int32_t> slots(static_cast<size_t>(num_slots_));
   std::iota(slots.begin(), slots.end(), 0);
-  return SendSlots(std::move(slots));
+  RETURN_IF_ERROR(SendSlots(std::move(slots)));
+  metrics_->CountImbalance(layer, choice_.imbalance());
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Tensor> Dispatcher::Collect() {
@@ -93,10 +111,7 @@ absl::Status Dispatcher::SendSlots(std::vector<int32_t> slots) {
       if (own.empty()) continue;
       const absl::Status sent = SendTo(worker, own);
       if (sent.ok()) continue;
-      if (absl::IsInvalidArgument(sent) || absl::IsInternal(sent)) return sent;
-      // Its link went down a moment ago, or takes no more.
-      avoided_[static_cast<size_t>(worker)] = kGone;
-      metrics_->CountResent(worker);
+      RETURN_IF_ERROR(NoteFailure(worker, sent));
       slots.insert(slots.end(), own.begin(), own.end());
     }
   }
@@ -112,22 +127,17 @@ absl::Status Dispatcher::ChooseWorkers(std::span<const int32_t> slots) {
   candidates_.clear();
   std::vector<std::pair<size_t, size_t>> ranges;  // of candidates_
   for (const int32_t slot : slots) {
-    const int32_t expert = routing_->experts[static_cast<size_t>(slot)];
+    const int32_t expert = routing_.experts[static_cast<size_t>(slot)];
     int32_t& at = expert_at_[static_cast<size_t>(expert)];
     if (at < 0) {
       at = static_cast<int32_t>(experts_.size());
       experts_.emplace_back();
       const size_t begin = candidates_.size();
-      // Those that are trusted; else those that have spoken since; else those that are silent; else
-      // those that have refused.
-      for (int rank = 0; rank <= 3 && candidates_.size() == begin; ++rank) {
+      for (int rank = 0; rank < kRanks && candidates_.size() == begin; ++rank) {
         for (const int worker : placement.copies(layer_, expert)) {
           const auto avoided = avoided_[static_cast<size_t>(worker)];
-          const WorkerPace& pace = workers_->pace(worker);
-          const int own_rank = avoided == kRefused ? 3
-                               : pace.is_silent()  ? 2
-                                                   : static_cast<int>(pace.is_suspect(now));
-          if (avoided != kGone && own_rank == rank) candidates_.push_back(worker);
+          if (avoided != kGone && RankOf(avoided, workers_->pace(worker), now) == rank)
+            candidates_.push_back(worker);
         }
       }
       if (candidates_.size() == begin) return workers_->OutageOf({layer_, expert});
@@ -141,7 +151,7 @@ absl::Status Dispatcher::ChooseWorkers(std::span<const int32_t> slots) {
   const std::vector<int>& chosen = choice_.Choose(experts_, Slowness());
   for (std::vector<int32_t>& own : slots_of_) own.clear();
   for (const int32_t slot : slots) {
-    const int32_t expert = routing_->experts[static_cast<size_t>(slot)];
+    const int32_t expert = routing_.experts[static_cast<size_t>(slot)];
     const auto at = static_cast<size_t>(expert_at_[static_cast<size_t>(expert)]);
     slots_of_[static_cast<size_t>(chosen[at])].push_back(slot);
   }
@@ -181,7 +191,7 @@ absl::Status Dispatcher::SendTo(int worker, const std::vector<int32_t>& slots) {
       index = static_cast<int32_t>(batch_.rows.size());
       batch_.rows.push_back(rows_->row(row));
     }
-    const int32_t expert = routing_->experts[static_cast<size_t>(slot)];
+    const int32_t expert = routing_.experts[static_cast<size_t>(slot)];
     batch_.pair_row.push_back(index);
     batch_.pair_expert.push_back(expert);
     cost += std::exchange(expert_at_[static_cast<size_t>(expert)], 0) < 0 ? ExpertCost(1) : 1;
@@ -196,7 +206,8 @@ absl::Status Dispatcher::SendTo(int worker, const std::vector<int32_t>& slots) {
                       .slots = slots,
                       .cost = cost,
                       .sent = now,
-                      .overdue = now + workers_->pace(worker).Patience(num_pairs)});
+                      .overdue = now + std::min(workers_->pace(worker).Patience(num_pairs),
+                                                timeout_ / kOverdueShare)});
   metrics_->CountSent(worker, static_cast<int64_t>(batch_.rows.size()) * rows_->row_bytes());
   return absl::OkStatus();
 }
@@ -220,10 +231,13 @@ absl::Status Dispatcher::TakeOutputs(const Flight& flight, const DispatchEnd& en
   const CombineBatch& combine = end.combine;
   const auto num_pairs = static_cast<int64_t>(flight.slots.size());
   const int64_t num_cols = rows_->num_cols();
-  if (combine.num_pairs != num_pairs || combine.num_cols != num_cols) {
-    return absl::InternalError(absl::StrCat(
-        "expert worker ", workers_->channel(flight.worker).name(), ": answered ", combine.num_pairs,
-        " rows of ", combine.num_cols, ", asked for ", num_pairs, " of ", num_cols));
+  const RowFormat format = rows_->format() == RowFormat::kF32 ? RowFormat::kF32 : RowFormat::kBF16;
+  if (combine.num_pairs != num_pairs || combine.num_cols != num_cols || combine.format != format) {
+    return Resend(flight, absl::DataLossError(absl::StrCat(
+                              "expert worker ", workers_->channel(flight.worker).name(),
+                              ": answered ", combine.num_pairs, " ", RowFormatName(combine.format),
+                              " rows of ", combine.num_cols, ", asked for ", num_pairs, " ",
+                              RowFormatName(format), " rows of ", num_cols)));
   }
   constexpr int64_t kRowsPerTask = 32;
   pool_->For((num_pairs + kRowsPerTask - 1) / kRowsPerTask, [&](int64_t task) {
@@ -251,43 +265,53 @@ absl::Status Dispatcher::TakeOutputs(const Flight& flight, const DispatchEnd& en
 
 // Its slots go to other copies, those apart that another flight carries as well.
 absl::Status Dispatcher::Resend(const Flight& flight, const absl::Status& reason) {
-  uint8_t& avoided = avoided_[static_cast<size_t>(flight.worker)];
+  workers_->pace(flight.worker).Spoke(Clock::now());
+  RETURN_IF_ERROR(NoteFailure(flight.worker, reason));
+  std::vector<int32_t> slots;
+  for (const int32_t slot : flight.slots) {
+    const auto at = static_cast<size_t>(slot);
+    if (is_open_[at] != 0 && num_flights_[at] == 0) slots.push_back(slot);
+  }
+  return SendSlots(std::move(slots));
+}
+
+// Whom to ask less from here on. `reason` itself when there is no point in asking again.
+absl::Status Dispatcher::NoteFailure(int worker, const absl::Status& reason) {
+  metrics_->CountResent(worker);
+  uint8_t& avoided = avoided_[static_cast<size_t>(worker)];
   switch (reason.code()) {
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kNotFound:
     case absl::StatusCode::kDeadlineExceeded:
     case absl::StatusCode::kCancelled:
       avoided = kGone;
-      break;
-    case absl::StatusCode::kResourceExhausted:
-      workers_->pace(flight.worker).Spoke(Clock::now());
-      if (Clock::now() - begun_ > timeout_) return reason;
+      return absl::OkStatus();
+    case absl::StatusCode::kResourceExhausted: {
+      const Clock::time_point now = Clock::now();
+      if (!busy_since_.has_value()) busy_since_ = now;
+      if (now - *busy_since_ > timeout_) return reason;
       // Refused before, and asked again because nobody else was left.
-      if (std::exchange(avoided, kRefused) == kRefused) std::this_thread::sleep_for(kBusyPause);
-      break;
-    case absl::StatusCode::kDataLoss:
-      workers_->pace(flight.worker).Spoke(Clock::now());
-      if (++num_damaged_ > kDamagedMax) return reason;
-      avoided = kRefused;
-      break;
-    default:
-      return reason;
+      if (avoided == kBusy) std::this_thread::sleep_for(kBusyPause);
+      avoided = std::max<uint8_t>(avoided, kBusy);
+      return absl::OkStatus();
+    }
+    default:  // damaged, or not to be understood: another copy may do better
+      if (++num_damaged_[static_cast<size_t>(worker)] > kDamagedMax) return reason;
+      avoided = kDamaged;
+      return absl::OkStatus();
   }
-  std::vector<int32_t> slots;
-  for (const int32_t slot : flight.slots) {
-    const auto at = static_cast<size_t>(slot);
-    if (is_open_[at] != 0 && num_flights_[at] == 0) slots.push_back(slot);
-  }
-  metrics_->CountResent(flight.worker);
-  return SendSlots(std::move(slots));
 }
 
 // Rows whose answer is overdue go to another copy as well, if one can be asked.
 absl::Status Dispatcher::HandleOverdue(Clock::time_point now) {
+  std::vector<uint8_t> is_carried(static_cast<size_t>(num_slots_));  // by one that is not overdue
   for (Flight& flight : flights_) {
-    if (flight.overdue > now || std::exchange(flight.is_overdue, true)) continue;
-    workers_->pace(flight.worker).Overdue(now);
-    metrics_->CountOverdue(flight.worker);
+    if (flight.overdue <= now && !std::exchange(flight.is_overdue, true)) {
+      workers_->pace(flight.worker).Overdue(now);
+      metrics_->CountOverdue(flight.worker);
+    }
+    if (flight.is_overdue) continue;
+    for (const int32_t slot : flight.slots) is_carried[static_cast<size_t>(slot)] = 1;
   }
   const Placement& placement = workers_->placement();
   std::vector<int32_t> slots;
@@ -300,13 +324,15 @@ absl::Status Dispatcher::HandleOverdue(Clock::time_point now) {
     }
     for (const int32_t slot : flight.slots) {
       const auto at = static_cast<size_t>(slot);
-      if (is_open_[at] == 0 || num_flights_[at] > 1) continue;
-      const std::span<const int> copies = placement.copies(layer_, routing_->experts[at]);
-      if (std::any_of(copies.begin(), copies.end(), [&](int worker) {
+      if (is_open_[at] == 0 || is_carried[at] != 0) continue;
+      const std::span<const int> copies = placement.copies(layer_, routing_.experts[at]);
+      if (!std::any_of(copies.begin(), copies.end(), [&](int worker) {
             return worker != flight.worker && !workers_->pace(worker).is_silent() &&
-                   avoided_[static_cast<size_t>(worker)] == kNot;
+                   avoided_[static_cast<size_t>(worker)] != kGone;
           }))
-        slots.push_back(slot);
+        continue;
+      is_carried[at] = 1;
+      slots.push_back(slot);
     }
   }
   return SendSlots(std::move(slots));
@@ -320,11 +346,15 @@ void Dispatcher::TakeLate(const DispatchEnd& end) {
   if (at == abandoned_.end()) return;
   const Abandoned late = *at;
   abandoned_.erase(at);
-  if (!end.status.ok()) return;
   const Clock::time_point now = Clock::now();
+  if (!end.status.ok()) return workers_->pace(end.worker).Spoke(now);
   workers_->pace(end.worker)
       .Answered(late.num_pairs, 0, now - late.sent, Seconds(end.combine.compute_seconds), now);
   metrics_->CountLate(end.worker);
+}
+
+void Dispatcher::TakeAllLate() {
+  while (const auto end = workers_->inbox().Next(Clock::time_point::min())) TakeLate(*end);
 }
 
 void Dispatcher::Abandon() {

@@ -16,6 +16,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -37,12 +38,11 @@ class Dispatcher {
   Dispatcher(WorkerSet* workers, absl::Duration timeout, RouterMetrics* metrics, ExpertLoad* load,
              Parallel* pool);
 
-  // rows and routing stay as they are until Collect has returned. ExpertOutage: nobody holds one of
-  // the experts. Internal: an activation is not finite.
+  // rows and what routing points to stay as they are until Collect has returned. ExpertOutage:
+  // nobody holds one of the experts. Internal: an activation is not finite.
   absl::Status Send(int64_t layer, const EncodedRows& rows, const Routing& routing);
-  // [num_rows * top_k, num_cols] f32, valid until the next Send. ExpertOutage; Internal: a worker
-  // and this router do not understand each other; DataLoss, ResourceExhausted: of all copies, again
-  // and again.
+  // [num_rows * top_k, num_cols] f32, valid until the next Send. ExpertOutage; DataLoss,
+  // ResourceExhausted: answers were wrong, or refused, again and again.
   absl::StatusOr<Tensor> Collect();
 
  private:
@@ -73,8 +73,10 @@ class Dispatcher {
   absl::Status Take(const DispatchEnd& end);
   absl::Status TakeOutputs(const Flight& flight, const DispatchEnd& end);
   absl::Status Resend(const Flight& flight, const absl::Status& reason);
+  absl::Status NoteFailure(int worker, const absl::Status& reason);
   absl::Status HandleOverdue(Clock::time_point now);
   void TakeLate(const DispatchEnd& end);
+  void TakeAllLate();
   void Abandon();
   void ResetHungLinks(Clock::time_point now);
   void ResetHung(int worker);
@@ -89,14 +91,15 @@ class Dispatcher {
   // Of the layer in hand.
   int64_t layer_ = 0;
   const EncodedRows* rows_ = nullptr;
-  const Routing* routing_ = nullptr;
+  Routing routing_;
   int64_t top_k_ = 0;
   int64_t num_slots_ = 0, num_open_ = 0;
   Clock::time_point begun_;
-  int num_damaged_ = 0;
-  std::vector<uint8_t> is_open_;      // [slots] not answered yet
-  std::vector<int16_t> num_flights_;  // [slots] under way with it
-  std::vector<uint8_t> avoided_;      // [workers] for this layer: they failed it
+  std::vector<int> num_damaged_;                 // [workers] answers that were wrong
+  std::optional<Clock::time_point> busy_since_;  // the first refusal
+  std::vector<uint8_t> is_open_;                 // [slots] not answered yet
+  std::vector<int16_t> num_flights_;             // [slots] under way with it
+  std::vector<uint8_t> avoided_;                 // [workers] for this layer: they failed it
   std::vector<Flight> flights_;
   Buffer collected_;
 

@@ -206,7 +206,7 @@ class Planner {
     for (size_t r = 0; r < std::min(kReceiversMax, order.size() - 1); ++r) {
       for (const size_t at : Candidates(layer, from, order[r])) {
         Move move{.at = at, .from = from, .to = order[r], .swapped = copies_.size()};
-        move.keeps = HasRoom(move.to) && num_copies(at) < goal_.copies;
+        move.keeps = HasRoom(move.to) && num_copies(at) < goal_.copies && !Clashes(at, move.to);
         if (!HasRoom(move.to) && !FindSwap(layer, &move)) continue;
         Apply(move);
         move.busiest = Busiest(layer);

@@ -19,8 +19,8 @@ void Follow(WorkerPace::Seconds* average, WorkerPace::Seconds value) {
 }  // namespace
 
 WorkerPace::Seconds WorkerPace::Expected(int64_t num_pairs) const {
-  return round_trip_ +
-         per_pair_ * static_cast<double>(std::max<int64_t>(0, num_pairs - kSmallPairs));
+  if (num_pairs <= kSmallPairs) return round_trip_;
+  return std::max(round_trip_, per_pair_ * static_cast<double>(num_pairs));
 }
 
 WorkerPace::Clock::duration WorkerPace::Patience(int64_t num_pairs) const {
@@ -35,8 +35,7 @@ void WorkerPace::Answered(int64_t num_pairs, double cost, Seconds took, Seconds 
   if (num_pairs <= kSmallPairs) {
     Follow(&round_trip_, took);
   } else {
-    Follow(&per_pair_,
-           std::max(Seconds(0), took - round_trip_) / static_cast<double>(num_pairs - kSmallPairs));
+    Follow(&per_pair_, took / static_cast<double>(num_pairs));
   }
   if (cost > 0) {
     const double now_per_cost = compute.count() / cost;
@@ -69,6 +68,8 @@ void WorkerPace::Connected() {
   silent_ = false;
   trusted_from_ = Clock::time_point{};
   round_trip_ = options_.round_trip;
+  per_pair_ = options_.per_pair;
+  num_offences_ = 0;
   seconds_per_cost_ = 0;
 }
 

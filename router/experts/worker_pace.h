@@ -24,12 +24,14 @@ class WorkerPace {
     Seconds silence_min{0.1};  // an answer is never overdue before
     double patience = 8;       // times the expected
     Seconds round_trip{0.1};   // expected of a worker that has not answered yet
+    Seconds per_pair{1e-3};    // and for each pair of a large dispatch
     Seconds pause_first{0.1}, pause_last{10};
     Seconds forget{30};  // offences are forgotten after so long without one
   };
 
   WorkerPace() : WorkerPace(Options()) {}
-  explicit WorkerPace(Options options) : options_(options), round_trip_(options.round_trip) {}
+  explicit WorkerPace(Options options)
+      : options_(options), round_trip_(options.round_trip), per_pair_(options.per_pair) {}
 
   // An answer to num_pairs pairs came, `took` after they were sent; the worker says that it
   // computed `cost` units (CopyChoice) for `compute`.
@@ -53,9 +55,9 @@ class WorkerPace {
   Seconds Expected(int64_t num_pairs) const;
 
   Options options_;
-  // Small dispatches say what a round trip takes, large ones what a pair adds.
+  // Small dispatches say what a round trip takes, large ones what a pair takes.
   Seconds round_trip_;
-  Seconds per_pair_{1e-3};
+  Seconds per_pair_;
   double seconds_per_cost_ = 0;
   bool silent_ = false;
   int num_offences_ = 0;

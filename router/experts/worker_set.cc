@@ -10,6 +10,12 @@
 #include "ops/process/log.h"
 
 namespace coterie {
+namespace {
+
+// How soon a start notices a worker that will not do.
+constexpr std::chrono::milliseconds kConnectTick(20);
+
+}  // namespace
 
 void WorkerSet::Add(const ChannelMaker& make) {
   loads_.push_back(std::make_unique<WorkerLoad>());
@@ -56,17 +62,22 @@ absl::StatusOr<std::unique_ptr<WorkerSet>> WorkerSet::Connect(const Checkpoint& 
   }
   auto set = Over(config.num_layers, config.num_experts, makers);
   const absl::Time deadline = absl::Now() + options.connect_timeout;
-  for (GrpcChannel* link : links) {
-    // One that is missing is no reason not to serve, if others hold what it would.
-    const bool complete = !set->placement().Missing().has_value();
-    const absl::Status status = link->WaitConnected(complete ? absl::Now() : deadline);
-    if (absl::IsFailedPrecondition(status)) return status;
-    if (status.ok()) {
-      LogInfo("worker joined",
-              {{"address", link->name()}, {"experts", link->state().resident.num_held()}});
+  // One that is missing is no reason not to serve, if others hold what it would.
+  for (;;) {
+    const uint64_t seen = set->inbox().num_changes();
+    for (const GrpcChannel* link : links) {
+      const ExpertChannel::State state = link->state();
+      if (absl::IsFailedPrecondition(state.status)) return state.status;
     }
+    const auto missing = set->placement().Missing();
+    if (!missing.has_value()) break;
+    if (absl::Now() >= deadline) return set->OutageOf(*missing);
+    set->inbox().WaitForChange(seen, DispatchInbox::Clock::now() + kConnectTick);
   }
-  if (const auto missing = set->placement().Missing()) return set->OutageOf(*missing);
+  for (const Worker& worker : set->Describe()) {
+    if (!worker.connected) continue;
+    LogInfo("worker joined", {{"address", worker.name}, {"experts", worker.num_experts}});
+  }
   return set;
 }
 
@@ -80,6 +91,7 @@ const Placement& WorkerSet::placement() {
       residents.push_back(state.connected ? std::move(state.resident) : Shard());
     }
     placement_ = Placement(residents, num_layers_, num_experts_);
+    num_copies_min_ = placement_.num_copies_min();
     placed_ = true;
     placed_change_ = change;
   }

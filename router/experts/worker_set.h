@@ -65,6 +65,11 @@ class WorkerSet {
     double compute_seconds = 0;
   };
   std::vector<Worker> Describe() const;
+  // The copies of the expert that has fewest.
+  int64_t num_copies_min() {
+    placement();
+    return num_copies_min_;
+  }
 
   int num_workers() const { return static_cast<int>(channels_.size()); }
   ExpertChannel& channel(int worker) { return *channels_[static_cast<size_t>(worker)]; }
@@ -84,6 +89,7 @@ class WorkerSet {
   bool placed_ = false;
   uint64_t placed_change_ = 0;  // of the inbox
   Placement placement_;
+  int64_t num_copies_min_ = 0;
   std::vector<uint64_t> epochs_;  // of the links when they were placed
   std::vector<WorkerPace> paces_;
   std::vector<std::unique_ptr<WorkerLoad>> loads_;

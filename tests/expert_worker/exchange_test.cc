@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "expert_worker/channel/handshake.h"
 #include "expert_worker/channel/wire.h"
 #include "proto/expert.grpc.pb.h"
 #include "tests/testing/cluster.h"
@@ -20,12 +21,25 @@ namespace {
 
 using ::testing::HasSubstr;
 
+const std::string kModel = kCheckpoints + "tiny_q4_0.gguf";
+
+// What a router of the same model says of itself.
+std::string ModelOf(const WorkerServer& worker) {
+  const auto stub = v1::ExpertWorker::NewStub(
+      grpc::CreateChannel(worker.address(), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  v1::WorkerDescription description;
+  EXPECT_TRUE(stub->Describe(&context, {}, &description).ok());
+  return ModelMetadata(description.model_digest(), description.expert_format());
+}
+
 class ExchangeTest : public testing::Test {
  protected:
-  ExchangeTest() : worker_(kCheckpoints + "tiny_q4_0.gguf", "0-6") {
+  ExchangeTest() : worker_(kModel, "0-6", {}, kMaxWaiting), model_(ModelOf(worker_)) {
     stub_ = v1::ExpertWorker::NewStub(
         grpc::CreateChannel(worker_.address(), grpc::InsecureChannelCredentials()));
     context_.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+    context_.AddMetadata(kModelMetadata, model_);
     stream_ = stub_->Exchange(&context_);
     const std::vector<float> values(64, 0.5f);
     rows_.Encode(RowFormat::kInt8, Tensor(const_cast<float*>(values.data()), {1, 64}));
@@ -48,7 +62,9 @@ class ExchangeTest : public testing::Test {
     return reply;
   }
 
+  static constexpr int kMaxWaiting = 2;
   WorkerServer worker_;
+  const std::string model_;
   std::unique_ptr<v1::ExpertWorker::Stub> stub_;
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::DispatchRequest, v1::CombineReply>> stream_;
@@ -85,6 +101,7 @@ TEST_F(ExchangeTest, ADispatchOfAnotherEpochIsRefused) {
 
 TEST_F(ExchangeTest, AnExpertThatIsNotHeldIsRefused) {
   frame_.set_pair_expert(1, 7);
+  frame_.set_checksum(Checksum(frame_));
   const v1::CombineReply reply = Ask(1);
   EXPECT_EQ(reply.error_code(), grpc::StatusCode::NOT_FOUND);
   EXPECT_THAT(reply.error_message(), HasSubstr("expert 7 of layer 1 is not resident"));
@@ -100,6 +117,7 @@ TEST_F(ExchangeTest, TooManyAtOnceAreRefusedAndNobodyIsForgotten) {
     routers.emplace_back([&] {
       grpc::ClientContext context;
       context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+      context.AddMetadata(kModelMetadata, model_);
       const auto stream = stub_->Exchange(&context);
       v1::DispatchRequest frame = frame_;
       v1::CombineReply reply;
@@ -118,6 +136,38 @@ TEST_F(ExchangeTest, TooManyAtOnceAreRefusedAndNobodyIsForgotten) {
   EXPECT_EQ(computed + refused, kRouters * kDispatches);
   EXPECT_EQ(other, 0);
   EXPECT_GT(computed, 0);
+  EXPECT_GT(refused, 0);
+  EXPECT_EQ(worker_.ErrorsCounted("RESOURCE_EXHAUSTED"), refused);
+}
+
+TEST_F(ExchangeTest, ARouterOfAnotherModelIsRefused) {
+  for (const std::string& model : {model_ + "x", std::string("0123 q4_0"), std::string()}) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+    if (!model.empty()) context.AddMetadata(kModelMetadata, model);
+    const auto stream = stub_->Exchange(&context);
+    v1::CombineReply reply;
+    frame_.set_dispatch_id(1);
+    stream->Write(frame_);
+    EXPECT_FALSE(stream->Read(&reply));
+    const grpc::Status status = stream->Finish();
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+    EXPECT_THAT(status.error_message(), HasSubstr(model_));
+  }
+  EXPECT_EQ(worker_.ErrorsCounted("FAILED_PRECONDITION"), 3);
+}
+
+TEST_F(ExchangeTest, PairsThatWereSwappedFailTheChecksum) {
+  frame_.set_pair_expert(0, 5);
+  frame_.set_pair_expert(1, 2);
+  EXPECT_EQ(Ask(1).error_code(), grpc::StatusCode::DATA_LOSS);
+}
+
+TEST_F(ExchangeTest, ATimeoutBeyondAllMeasureIsTakenForADay) {
+  for (const uint64_t timeout_us : {uint64_t{1} << 62, ~uint64_t{0}}) {
+    frame_.set_timeout_us(timeout_us);
+    EXPECT_EQ(Ask(timeout_us == ~uint64_t{0} ? 2 : 1).error_code(), 0);
+  }
 }
 
 }  // namespace

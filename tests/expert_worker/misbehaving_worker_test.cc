@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -36,7 +37,7 @@ v1::CombineReply AnswerTo(const v1::DispatchRequest& request) {
   reply.set_num_cols(kCols);
   reply.set_num_pairs(static_cast<uint32_t>(request.pair_row_size()));
   reply.set_rows(std::string(static_cast<size_t>(request.pair_row_size()) * kCols * 4, '\0'));
-  reply.set_checksum(Checksum(reply.rows().data(), reply.rows().size()));
+  reply.set_checksum(Checksum(reply));
   return reply;
 }
 
@@ -178,6 +179,12 @@ TEST_F(MisbehavingWorkerTest, WhatIsDamagedOrDoesNotFitIsNoAnswer) {
     absl::StatusCode code;
   } cases[] = {
       {[](v1::CombineReply* r) { (*r->mutable_rows())[3] = 1; }, absl::StatusCode::kDataLoss},
+      {[](v1::CombineReply* r) {
+         const float nan = std::nanf("");
+         r->mutable_rows()->replace(8, 4, reinterpret_cast<const char*>(&nan), 4);
+         r->set_checksum(Checksum(*r));
+       },
+       absl::StatusCode::kDataLoss},
       {[](v1::CombineReply* r) { r->set_num_pairs(1); }, absl::StatusCode::kInternal},
       {[](v1::CombineReply* r) { r->set_num_cols(0); }, absl::StatusCode::kInternal},
       {[](v1::CombineReply* r) { r->mutable_rows()->clear(); }, absl::StatusCode::kInternal},
@@ -199,6 +206,22 @@ TEST_F(MisbehavingWorkerTest, WhatIsDamagedOrDoesNotFitIsNoAnswer) {
   }
 }
 
+TEST_F(MisbehavingWorkerTest, WhatIsNoMessageMakesTheLinkAnew) {
+  // A string that is not UTF-8 does not parse. The worker then waits for the next dispatch.
+  Start([](const v1::DispatchRequest& request, Stream* stream) {
+    v1::CombineReply reply = AnswerTo(request);
+    reply.set_error_message("\xff\xfe");
+    stream->Write(reply);
+  });
+  for (int i = 0; i < 2; ++i) {
+    const uint64_t epoch = channel_->state().epoch;
+    EXPECT_EQ(OnlyEnd(Dispatch()).code(), absl::StatusCode::kUnavailable);
+    Dispatch();
+    EXPECT_GT(channel_->state().epoch, epoch);
+    ASSERT_TRUE(Next().has_value());
+  }
+}
+
 TEST_F(MisbehavingWorkerTest, AStreamThatEndsEndsWhatIsUnderWayAndIsMadeAnew) {
   Start([](const v1::DispatchRequest&, Stream*) {}, 2);
   for (int round = 0; round < 3; ++round) {
@@ -213,7 +236,7 @@ TEST_F(MisbehavingWorkerTest, AStreamThatEndsEndsWhatIsUnderWayAndIsMadeAnew) {
     }
     EXPECT_EQ(ended, (std::set<uint64_t>{first, second}));
     ASSERT_TRUE(channel_->WaitConnected(absl::Now() + absl::Seconds(30)).ok());
-    EXPECT_GE(channel_->state().epoch, epoch);
+    EXPECT_GT(channel_->state().epoch, epoch);
   }
 }
 
@@ -237,8 +260,13 @@ TEST_F(MisbehavingWorkerTest, AWorkerThatReadsNothingHoldsNobodyUp) {
   batch.pair_row = {0};
   batch.pair_expert = {1};
   const absl::Time start = absl::Now();
-  for (int i = 0; i < 200; ++i) channel_->Dispatch(batch, absl::Seconds(1)).status().IgnoreError();
+  int num_refused = 0;
+  for (int i = 0; i < 200; ++i) {
+    const absl::Status status = channel_->Dispatch(batch, absl::Seconds(1)).status();
+    num_refused += absl::IsResourceExhausted(status) ? 1 : 0;
+  }
   EXPECT_LT(absl::Now() - start, absl::Seconds(10));
+  EXPECT_GT(num_refused, 0);
 }
 
 }  // namespace

@@ -21,15 +21,28 @@ std::unique_ptr<grpc::Server> Serve(const std::vector<grpc::Service*>& services,
   return server;
 }
 
+// The counter of `family` whose only label is `value`.
+double Counted(const prometheus::Registry& registry, const std::string& family,
+               const std::string& value) {
+  for (const prometheus::MetricFamily& found : registry.Collect()) {
+    if (found.name != family) continue;
+    for (const prometheus::ClientMetric& metric : found.metric) {
+      if (metric.label.front().value == value) return metric.counter.value;
+    }
+  }
+  return 0;
+}
+
 }  // namespace
 
-WorkerServer::WorkerServer(const std::string& model, const std::string& shard, LoadOptions load)
+WorkerServer::WorkerServer(const std::string& model, const std::string& shard, LoadOptions load,
+                           int max_waiting)
     : checkpoint_(OrDie(Checkpoint::Open(model))), pool_(std::make_unique<Parallel>(1)) {
   const ModelConfig& config = checkpoint_->config();
   host_ = std::make_unique<ExpertHost>(checkpoint_.get(), load, pool_.get());
   metrics_ =
       std::make_unique<ExpertWorkerMetrics>(registry_, config.num_layers, config.num_experts);
-  service_ = std::make_unique<ExpertWorkerService>(host_.get(), metrics_.get(), 1);
+  service_ = std::make_unique<ExpertWorkerService>(host_.get(), metrics_.get(), 1, max_waiting);
   if (!shard.empty()) {
     const absl::Status status =
         service_->LoadShard(OrDie(Shard::Parse(shard, config.num_layers, config.num_experts)));
@@ -38,6 +51,10 @@ WorkerServer::WorkerServer(const std::string& model, const std::string& shard, L
   int port = 0;
   server_ = Serve({service_.get()}, &port);
   address_ = absl::StrCat("127.0.0.1:", port);
+}
+
+double WorkerServer::ErrorsCounted(const std::string& code) const {
+  return Counted(registry_, "expert_worker_errors_total", code);
 }
 
 WorkerServer::~WorkerServer() {
@@ -76,13 +93,7 @@ Cluster::~Cluster() {
 }
 
 double Cluster::RequestsCounted(const std::string& code) const {
-  for (const prometheus::MetricFamily& family : registry_.Collect()) {
-    if (family.name != "router_requests_total") continue;
-    for (const prometheus::ClientMetric& metric : family.metric) {
-      if (metric.label.front().value == code) return metric.counter.value;
-    }
-  }
-  return 0;
+  return Counted(registry_, "router_requests_total", code);
 }
 
 std::vector<std::string> Cluster::worker_addresses() const {

@@ -27,11 +27,14 @@ namespace coterie {
 // One expert worker with its server.
 class WorkerServer {
  public:
-  WorkerServer(const std::string& model, const std::string& shard, LoadOptions load = {});
+  WorkerServer(const std::string& model, const std::string& shard, LoadOptions load = {},
+               int max_waiting = 16);
   ~WorkerServer();
 
   const std::string& address() const { return address_; }
   ExpertWorkerService& service() { return *service_; }
+  // Dispatches and calls that it refused, as it counts them, with `code` ("NOT_FOUND").
+  double ErrorsCounted(const std::string& code) const;
 
  private:
   prometheus::Registry registry_;

@@ -35,7 +35,7 @@ Host* TheHost() {
 void Run(const uint8_t* data, size_t size) {
   v1::DispatchRequest frame;
   if (!frame.ParseFromArray(data, static_cast<int>(size))) return;
-  frame.set_checksum(Checksum(frame.rows().data(), frame.rows().size()));
+  frame.set_checksum(Checksum(frame));
   DispatchBatch batch;
   ExpertHost& host = *TheHost()->host;
   if (!ReadDispatch(frame, &batch).ok() || !host.Validate(batch).ok()) return;
@@ -47,7 +47,7 @@ void Run(const uint8_t* data, size_t size) {
 void ReadAsReply(const uint8_t* data, size_t size) {
   v1::CombineReply reply;
   if (!reply.ParseFromArray(data, static_cast<int>(size))) return;
-  reply.set_checksum(Checksum(reply.rows().data(), reply.rows().size()));
+  reply.set_checksum(Checksum(reply));
   CombineBatch combine;
   ReadCombine(reply, &combine).IgnoreError();
 }

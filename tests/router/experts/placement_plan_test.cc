@@ -70,7 +70,6 @@ TEST(PlacementPlanTest, WhatItPromisesHoldsForRandomClusters) {
     const size_t count = 1 + rng() % 7;
     std::vector<PlannedWorker> workers(count);
     int64_t room = 0;
-    std::set<std::string> domains;
     for (PlannedWorker& worker : workers) {
       worker.capacity = static_cast<int64_t>(rng() % (kAll + 1));
       worker.speed = 0.5 + static_cast<double>(rng() % 4);
@@ -136,7 +135,7 @@ TEST(PlacementPlanTest, AWorkerThatJoinsTakesWhatItIsGivenAndNothingElseMoves) {
   workers.push_back({.capacity = kAll});
   const PlacementPlan plan = PlanPlacement(workers, EvenLoad(), Goal());
   // Two hold everything: the third is needed for speed alone, a third of the rows.
-  EXPECT_LE(NumMoved(workers, plan), kAll);
+  EXPECT_LE(NumMoved(workers, plan), kAll / 2);
   EXPECT_GT(plan.shards[2].num_held(), 0);
   for (int64_t layer = 0; layer < kLayers; ++layer)
     EXPECT_LT(LayerSkew(plan.shards, workers, EvenLoad(), layer, kExperts), 1.15);
