@@ -141,7 +141,7 @@ class GrpcChannel::Link {
       absl::StatusOr<Shard> resident = Greet();
       if (resident.ok()) {
         pause = options_.retry_first;
-        SetDisconnected(Serve(*std::move(resident)));
+        SetDisconnected(Serve(*resident));
       } else {
         SetDisconnected(resident.status());
       }
@@ -188,7 +188,7 @@ class GrpcChannel::Link {
   }
 
   // The stream, from its beginning until nothing of it is under way. Why it ended.
-  absl::Status Serve(Shard resident) {
+  absl::Status Serve(const Shard& resident) {
     ASSIGN_OR_RETURN(grpc::ClientContext * context, NewContext());
     context->AddMetadata(
         kModelMetadata, ModelMetadata(options_.worker.model_digest, options_.worker.expert_format));
@@ -206,7 +206,7 @@ class GrpcChannel::Link {
       switch (static_cast<Event>(reinterpret_cast<intptr_t>(tag))) {
         case kStarted:
           starting = false;
-          if (ok && SetConnected(std::move(resident))) reading = true;
+          if (ok && SetConnected(resident)) reading = true;
           break;
         case kRead:
           reading = ok;
@@ -248,13 +248,13 @@ class GrpcChannel::Link {
   }
 
   // False when the link is not wanted any more.
-  bool SetConnected(Shard resident) {
+  bool SetConnected(const Shard& resident) {
     {
       std::lock_guard<std::mutex> lock(mu_);
       if (stop_) return false;
       state_ = {.connected = true,
                 .status = absl::OkStatus(),
-                .resident = std::move(resident),
+                .resident = resident,
                 .epoch = state_.epoch + 1};
       inbox_->NoteChange();  // before anybody can see it, lest a placement be kept that misses it
     }

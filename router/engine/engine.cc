@@ -368,15 +368,15 @@ void Engine::Publish() {
         absl::ToDoubleSeconds(sequence->started - sequence->arrived));
     NoLongerQueued(sequence.get());
   }
-  num_running_ = scheduler_.num_running();
-  num_waiting_ = scheduler_.num_waiting();
-  metrics_->SetRequests(num_running_, num_waiting_);
+  metrics_->SetRequests(scheduler_.num_running(), scheduler_.num_waiting());
   metrics_->SetKv({.sliding_bytes = cache_->sliding_bytes(),
                    .global_bytes = cache_->global_bytes(),
                    .held_bytes = cache_->held_bytes(),
                    .budget_bytes = cache_->options().budget_bytes,
                    .num_evicted = cache_->index().num_evicted(),
                    .num_yields = scheduler_.num_yields()});
+  num_running_ = scheduler_.num_running();
+  num_waiting_ = scheduler_.num_waiting();
   PublishWorkers();
 }
 

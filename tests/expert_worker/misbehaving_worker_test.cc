@@ -4,9 +4,11 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cmath>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -58,6 +60,8 @@ class ScriptedWorker final : public v1::ExpertWorker::Service {
   }
   ~ScriptedWorker() override {
     server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
+    std::lock_guard<std::mutex> lock(mu_);
+    script_ = nullptr;
   }
   const std::string& address() const { return address_; }
 
@@ -76,12 +80,16 @@ class ScriptedWorker final : public v1::ExpertWorker::Service {
     while (end_after_ == 0 && !context->IsCancelled())
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     v1::DispatchRequest request;
-    for (int i = 0; i < end_after_ && stream->Read(&request); ++i) script_(request, stream);
+    for (int i = 0; i < end_after_ && stream->Read(&request); ++i) {
+      std::lock_guard<std::mutex> lock(mu_);
+      script_(request, stream);
+    }
     return grpc::Status::OK;
   }
 
  private:
-  const Script script_;
+  std::mutex mu_;  // what a script keeps is its own
+  Script script_;
   const int end_after_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
@@ -158,8 +166,8 @@ TEST_F(MisbehavingWorkerTest, AnswersOfOtherEpochsAndOfNoDispatchAreDropped) {
 }
 
 TEST_F(MisbehavingWorkerTest, AnswersMayComeInAnyOrder) {
-  std::vector<v1::DispatchRequest> held;
-  Start([&held](const v1::DispatchRequest& request, Stream* stream) {
+  Start([held = std::vector<v1::DispatchRequest>()](const v1::DispatchRequest& request,
+                                                    Stream* stream) mutable {
     held.push_back(request);
     if (held.size() < 3) return;
     for (auto at = held.rbegin(); at != held.rend(); ++at) stream->Write(AnswerTo(*at));
@@ -193,7 +201,7 @@ TEST_F(MisbehavingWorkerTest, WhatIsDamagedOrDoesNotFitIsNoAnswer) {
       {[](v1::CombineReply* r) { r->set_error_code(777); }, absl::StatusCode::kInternal},
       {[](v1::CombineReply* r) { r->set_error_code(-1); }, absl::StatusCode::kInternal},
   };
-  size_t at = 0;
+  std::atomic<size_t> at = 0;
   Start([&](const v1::DispatchRequest& request, Stream* stream) {
     v1::CombineReply reply = AnswerTo(request);
     cases[at].damage(&reply);
@@ -201,8 +209,8 @@ TEST_F(MisbehavingWorkerTest, WhatIsDamagedOrDoesNotFitIsNoAnswer) {
   });
   for (; at < std::size(cases); ++at) {
     const absl::Status status = OnlyEnd(Dispatch());
-    EXPECT_EQ(status.code(), cases[at].code) << at << ": " << status;
-    EXPECT_THAT(std::string(status.message()), HasSubstr(worker_->address())) << at;
+    EXPECT_EQ(status.code(), cases[at].code) << at.load() << ": " << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(worker_->address())) << at.load();
   }
 }
 
