@@ -1,9 +1,18 @@
 #include "expert_worker/expert_host.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
+#include "kernels/check.h"
 #include "kernels/status_macros.h"
+#include "kernels/tensor.h"
 
 namespace coterie {
+
+int64_t ExpertBytes(const ModelConfig& config, DType format) {
+  return 2 * config.expert_dim * RowBytes(format, config.model_dim) +
+         config.model_dim * RowBytes(format, config.expert_dim);
+}
 
 ExpertHost::ExpertHost(const Checkpoint* checkpoint, LoadOptions options, Parallel* pool)
     : checkpoint_(checkpoint),
@@ -39,6 +48,27 @@ absl::Status ExpertHost::Load(const Shard& shard) {
   }
   shard_ = shard;
   return absl::OkStatus();
+}
+
+absl::StatusOr<ExpertWeights> ExpertHost::Read(int64_t layer, int64_t expert,
+                                               Parallel& pool) const {
+  return LoadExpert(*checkpoint_, layer, expert, options_, pool);
+}
+
+void ExpertHost::Put(int64_t layer, int64_t expert, ExpertWeights weights) {
+  std::unique_ptr<ExpertWeights>& held = slot(layer, expert);
+  if (held != nullptr) resident_bytes_ -= static_cast<int64_t>(held->size_bytes());
+  resident_bytes_ += static_cast<int64_t>(weights.size_bytes());
+  held = std::make_unique<ExpertWeights>(std::move(weights));
+  shard_.Set(layer, expert, true);
+}
+
+void ExpertHost::Drop(int64_t layer, int64_t expert) {
+  std::unique_ptr<ExpertWeights>& held = slot(layer, expert);
+  CHECK(held != nullptr) << "layer " << layer << " expert " << expert << " is not held";
+  resident_bytes_ -= static_cast<int64_t>(held->size_bytes());
+  held.reset();
+  shard_.Set(layer, expert, false);
 }
 
 absl::Status ExpertHost::Validate(const DispatchBatch& batch) const {

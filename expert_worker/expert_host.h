@@ -1,8 +1,8 @@
 // ExpertHost: the experts resident on this device, and the computation of a dispatched batch with
 // them.
 //
-// Thread rule: Load and Compute by one caller at a time (the service holds a mutex); the rest is
-// read-only in between.
+// Thread rule: what changes it and Compute by one caller at a time (the service holds a mutex); the
+// rest is read-only in between.
 #ifndef COTERIE_EXPERT_WORKER_EXPERT_HOST_H_
 #define COTERIE_EXPERT_WORKER_EXPERT_HOST_H_
 
@@ -20,6 +20,9 @@
 
 namespace coterie {
 
+// What one expert takes in memory.
+int64_t ExpertBytes(const ModelConfig& config, DType format);
+
 class ExpertHost {
  public:
   // checkpoint and pool: not owned, outlive this. Holds nothing until Load.
@@ -29,6 +32,13 @@ class ExpertHost {
   // failure (InvalidArgument names layer and expert) what was loaded so far stays, and shard()
   // holds nothing.
   absl::Status Load(const Shard& shard);
+
+  // One expert, read from the model's file with the caller's threads; held by nobody yet. By any
+  // thread, while others compute.
+  absl::StatusOr<ExpertWeights> Read(int64_t layer, int64_t expert, Parallel& pool) const;
+  // Holds it from now on.
+  void Put(int64_t layer, int64_t expert, ExpertWeights weights);
+  void Drop(int64_t layer, int64_t expert);
 
   // InvalidArgument when the batch does not fit this model (names the field, what was expected and
   // found); NotFound when an expert is not resident here.
@@ -46,6 +56,8 @@ class ExpertHost {
   RowFormat output_format() const { return ExpertOutputFormat(format_); }
   int64_t output_row_bytes() const { return EncodedRowBytes(output_format(), config().model_dim); }
   int64_t resident_bytes() const { return resident_bytes_; }
+  // Of one expert.
+  int64_t expert_bytes() const { return ExpertBytes(config(), format_); }
 
  private:
   std::unique_ptr<ExpertWeights>& slot(int64_t layer, int64_t expert) {

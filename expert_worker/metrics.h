@@ -27,6 +27,8 @@ struct ExpertWorkerMetrics {
   prometheus::Histogram& queue_seconds;
   prometheus::Gauge& resident_experts;
   prometheus::Gauge& resident_bytes;
+  prometheus::Counter& loaded_experts;   // by moves
+  prometheus::Counter& dropped_experts;  // by moves
   prometheus::Gauge& streams;
   prometheus::Gauge& draining;
   std::vector<prometheus::Counter*> layer_pairs;  // [num_layers]

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <random>
 #include <utility>
+#include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -20,6 +21,8 @@ namespace {
 constexpr size_t kSessionsMax = 256;
 // What a router says that it will wait is not taken for longer.
 constexpr std::chrono::microseconds kTimeoutMax = std::chrono::hours(24);
+constexpr uint32_t kLeaseMsMax = 60'000;
+constexpr size_t kPlannerBytesMax = 256;
 
 std::string NewInstanceId() {
   std::random_device random;
@@ -99,30 +102,14 @@ class ExpertWorkerService::Session {
 };
 
 ExpertWorkerService::ExpertWorkerService(ExpertHost* host, ExpertWorkerMetrics* metrics,
-                                         int num_threads, int max_waiting)
+                                         Options options)
     : host_(host),
       metrics_(metrics),
-      num_threads_(num_threads),
-      max_waiting_(max_waiting),
-      instance_id_(NewInstanceId()) {
-  DescribeHost();
-}
-
-absl::Status ExpertWorkerService::LoadShard(const Shard& shard) {
-  std::lock_guard<std::timed_mutex> lock(host_mu_);
-  const auto start = std::chrono::steady_clock::now();
-  absl::Status status = host_->Load(shard);
-  DescribeHost();
-  metrics_->resident_bytes.Set(static_cast<double>(host_->resident_bytes()));
-  metrics_->resident_experts.Set(static_cast<double>(host_->shard().num_held()));
-  if (!status.ok()) return status;
-  LogInfo("shard loaded", {{"shard", shard.text()},
-                           {"experts", shard.num_held()},
-                           {"bytes", host_->resident_bytes()},
-                           {"format", DTypeName(host_->format())},
-                           {"took", absl::FromChrono(std::chrono::steady_clock::now() - start)}});
-  return absl::OkStatus();
-}
+      max_waiting_(options.max_waiting),
+      instance_id_(NewInstanceId()),
+      pairs_(host->config().num_layers, host->config().num_experts),
+      runs_(host->config().num_layers, host->config().num_experts),
+      holdings_(host, &host_mu_, metrics, std::move(options.holdings)) {}
 
 void ExpertWorkerService::Drain(absl::Time deadline) {
   std::unique_lock<std::mutex> lock(mu_);
@@ -134,27 +121,14 @@ void ExpertWorkerService::Drain(absl::Time deadline) {
   session_ended_.wait_until(lock, until, [&] { return sessions_.empty(); });
 }
 
-// Kept, so that Describe need not wait for what is being computed or loaded. Requires host_mu_.
-void ExpertWorkerService::DescribeHost() {
-  const ModelConfig& config = host_->config();
-  v1::WorkerDescription description;
-  description.set_model_digest(host_->checkpoint().digest());
-  description.set_expert_format(DTypeName(host_->format()));
-  description.set_num_layers(static_cast<uint32_t>(config.num_layers));
-  description.set_num_experts(static_cast<uint32_t>(config.num_experts));
-  description.set_model_dim(static_cast<uint32_t>(config.model_dim));
-  description.set_shard(host_->shard().text());
-  description.set_resident(host_->shard().Bitmap());
-  description.set_resident_bytes(static_cast<uint64_t>(host_->resident_bytes()));
-  description.set_num_threads(static_cast<uint32_t>(num_threads_));
-  description.set_instance_id(instance_id_);
-  std::lock_guard<std::mutex> lock(mu_);
-  description_ = std::move(description);
-}
-
 void ExpertWorkerService::Describe(v1::WorkerDescription* description) {
+  *description = holdings_.Describe();
+  description->set_instance_id(instance_id_);
+  description->set_num_waiting(static_cast<uint32_t>(num_waiting_));
+  description->set_num_pairs(num_pairs_);
+  description->set_num_runs(num_runs_);
+  description->set_compute_ns(compute_ns_);
   std::lock_guard<std::mutex> lock(mu_);
-  *description = description_;
   description->set_draining(draining_);
 }
 
@@ -170,25 +144,69 @@ grpc::Status ExpertWorkerService::Refuse(const absl::Status& status) {
   return ToGrpc(status);
 }
 
+// Whether a caller may change what is held here.
+absl::Status ExpertWorkerService::JudgeModel(const std::string& digest, const std::string& format) {
+  if (digest != host_->checkpoint().digest() || format != DTypeName(host_->format())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("this worker has model ", host_->checkpoint().digest(), " in ",
+                     DTypeName(host_->format()), ", asked for ", digest, " in ", format));
+  }
+  std::lock_guard<std::mutex> lock(mu_);
+  return draining_ ? absl::UnavailableError("draining") : absl::OkStatus();
+}
+
 grpc::Status ExpertWorkerService::LoadShard(grpc::ServerContext*,
                                             const v1::LoadShardRequest* request,
                                             v1::WorkerDescription* description) {
+  const absl::Status judged = JudgeModel(request->model_digest(), request->expert_format());
+  if (!judged.ok()) return Refuse(judged);
   const ModelConfig& config = host_->config();
-  if (request->model_digest() != host_->checkpoint().digest() ||
-      request->expert_format() != DTypeName(host_->format())) {
-    return Refuse(absl::FailedPreconditionError(absl::StrCat(
-        "this worker has model ", host_->checkpoint().digest(), " in ", DTypeName(host_->format()),
-        ", asked for ", request->model_digest(), " in ", request->expert_format())));
-  }
-  {
-    std::lock_guard<std::mutex> lock(mu_);
-    if (draining_) return Refuse(absl::UnavailableError("draining"));
-  }
   const absl::StatusOr<Shard> shard =
       Shard::Parse(request->shard(), config.num_layers, config.num_experts);
   if (!shard.ok()) return Refuse(shard.status());
   const absl::Status status = LoadShard(*shard);
   if (!status.ok()) return Refuse(status);
+  Describe(description);
+  return grpc::Status::OK;
+}
+
+grpc::Status ExpertWorkerService::Lease(grpc::ServerContext*, const v1::LeaseRequest* request,
+                                        v1::LeaseReply* reply) {
+  if (request->planner().empty() || request->planner().size() > kPlannerBytesMax) {
+    return Refuse(
+        absl::InvalidArgumentError(absl::StrCat("lease: `planner` is 1 to ", kPlannerBytesMax,
+                                                " bytes, found ", request->planner().size())));
+  }
+  if (request->ttl_ms() == 0 || request->ttl_ms() > kLeaseMsMax) {
+    return Refuse(absl::InvalidArgumentError(
+        absl::StrCat("lease: `ttl_ms` is 1 to ", kLeaseMsMax, ", found ", request->ttl_ms())));
+  }
+  reply->set_granted(
+      holdings_.Lease(request->planner(), absl::Milliseconds(int64_t{request->ttl_ms()})));
+  reply->set_holder(holdings_.lease_holder());
+  Describe(reply->mutable_worker());
+  if (reply->granted()) {
+    for (const uint64_t pairs : pairs_.Snapshot()) reply->add_expert_pairs(pairs);
+    for (const uint64_t runs : runs_.Snapshot()) reply->add_expert_runs(runs);
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status ExpertWorkerService::Move(grpc::ServerContext* context, const v1::MoveRequest* request,
+                                       v1::WorkerDescription* description) {
+  const absl::Status judged = JudgeModel(request->model_digest(), request->expert_format());
+  if (!judged.ok()) return Refuse(judged);
+  const ModelConfig& config = host_->config();
+  const auto shard_of = [&](const std::string& bitmap) -> absl::StatusOr<Shard> {
+    if (bitmap.empty()) return Shard::Nothing(config.num_layers, config.num_experts);
+    return Shard::FromBitmap(bitmap, config.num_layers, config.num_experts);
+  };
+  const absl::StatusOr<Shard> load = shard_of(request->load()), drop = shard_of(request->drop());
+  if (!load.ok()) return Refuse(load.status());
+  if (!drop.ok()) return Refuse(drop.status());
+  const absl::Status moved = holdings_.Move(request->planner(), *load, *drop,
+                                            [context] { return context->IsCancelled(); });
+  if (!moved.ok()) return Refuse(moved);
   Describe(description);
   return grpc::Status::OK;
 }
@@ -210,11 +228,13 @@ grpc::Status ExpertWorkerService::Exchange(
   v1::DispatchRequest request;
   v1::CombineReply reply;
   DispatchBatch batch;
+  uint64_t told_version = 0;  // of what is held here
   bool stay = true;
   while (stay && stream->Read(&request)) {
     session.SetBusy(true);
     if (!context->IsCancelled()) {
       Answer(request, session.JudgeOrder(request), &batch, &reply);
+      TellResident(&told_version, &reply);
       if (!stream->Write(reply)) stay = false;
     }
     stay &= session.SetBusy(false);
@@ -243,6 +263,17 @@ void ExpertWorkerService::Answer(const v1::DispatchRequest& request, absl::Statu
   reply->set_num_pairs(0);
   reply->set_error_code(static_cast<int32_t>(status.code()));
   reply->set_error_message(std::string(status.message()));
+}
+
+// What a router should know before its next dispatch.
+void ExpertWorkerService::TellResident(uint64_t* told_version, v1::CombineReply* reply) {
+  const bool is_missed = reply->error_code() == static_cast<int32_t>(absl::StatusCode::kNotFound);
+  if (holdings_.version() == *told_version && !is_missed) {
+    reply->clear_resident();
+    return;
+  }
+  holdings_.GetResident(reply->mutable_resident(), told_version);
+  reply->set_resident_version(*told_version);
 }
 
 absl::Status ExpertWorkerService::Compute(const v1::DispatchRequest& request, DispatchBatch* batch,
@@ -277,15 +308,24 @@ absl::Status ExpertWorkerService::Compute(const v1::DispatchRequest& request, Di
   reply->set_checksum(Checksum(*reply));
   reply->set_compute_ns(static_cast<uint64_t>(std::chrono::nanoseconds(took).count()));
   metrics_->compute_seconds.Observe(std::chrono::duration<double>(took).count());
+  compute_ns_ += static_cast<uint64_t>(std::chrono::nanoseconds(took).count());
   CountPairs(*batch);
   return absl::OkStatus();
 }
 
+// Requires host_mu_.
 void ExpertWorkerService::CountPairs(const DispatchBatch& batch) {
   metrics_->layer_pairs[static_cast<size_t>(batch.layer)]->Increment(
       static_cast<double>(batch.pair_row.size()));
   for (int32_t expert : batch.pair_expert)
     metrics_->expert_pairs[static_cast<size_t>(expert)]->Increment();
+  pairs_.Count(batch.layer, batch.pair_expert);
+  std::vector<int32_t> experts = batch.pair_expert;
+  std::sort(experts.begin(), experts.end());
+  experts.erase(std::unique(experts.begin(), experts.end()), experts.end());
+  runs_.Count(batch.layer, experts);
+  num_pairs_ += batch.pair_expert.size();
+  num_runs_ += experts.size();
 }
 
 }  // namespace coterie

@@ -37,15 +37,19 @@ class Shard {
   bool Holds(int64_t layer, int64_t expert) const {
     return !held_.empty() && held_[static_cast<size_t>(layer * num_experts_ + expert)];
   }
-  // Requires a shard of a model.
+  // Requires a shard of a model. It is then no more what its text says.
   void Set(int64_t layer, int64_t expert, bool holds) {
     held_[static_cast<size_t>(layer * num_experts_ + expert)] = holds;
+    text_ = kPlanned;
   }
   int64_t num_held() const;  // (layer, expert) pairs
   std::string Bitmap() const;
+  // As it was parsed; "planned" after a change.
   const std::string& text() const { return text_; }
 
  private:
+  static constexpr char kPlanned[] = "planned";
+
   Shard(int64_t num_layers, int64_t num_experts);
 
   int64_t num_experts_ = 0;

@@ -11,10 +11,12 @@
 #include "absl/time/time.h"
 #include "kernels/status_macros.h"
 #include "model/load_flags.h"
+#include "ops/process/cluster_token.h"
 #include "ops/process/flags.h"
 #include "ops/process/log.h"
 #include "ops/process/port_file.h"
 #include "ops/process/server_process.h"
+#include "router/experts/worker_set.h"
 #include "router/http_frontend.h"
 #include "router/router_stack.h"
 
@@ -26,10 +28,25 @@ ABSL_FLAG(std::string, experts, "",
 ABSL_FLAG(std::vector<std::string>, workers, {},
           "Expert workers, host:port,host:port or unix:/path. One that was started without a shard "
           "is told shard i/n of this list, i/nxC with --copies=C.");
-ABSL_FLAG(
-    int64_t, copies, 1,
-    "Copies of each expert, on different workers, where workers are told their shards: with 2 "
-    "any one worker may die and no request notices.");
+ABSL_FLAG(bool, accept_workers, false,
+          "Take in workers that announce themselves (--announce), besides those of --workers.");
+ABSL_FLAG(std::string, cluster_token_file, "",
+          "The cluster's shared secret, one line, which workers that announce themselves must "
+          "show. Empty: none.");
+ABSL_FLAG(std::string, placement, "fixed",
+          "Who holds which expert: \"fixed\": what workers were told at their start; \"planned\": "
+          "routers have experts moved, so that each has its copies and load is even.");
+ABSL_FLAG(int64_t, copies, 1,
+          "Copies of each expert, on different workers, where routers say who holds what: with 2 "
+          "any one worker may die and no request notices.");
+ABSL_FLAG(int64_t, min_workers, 1,
+          "With --placement=planned: nothing is moved before so many workers are there.");
+ABSL_FLAG(absl::Duration, replace_after, absl::Seconds(5),
+          "With --placement=planned: how long a worker is gone before others get the copies that "
+          "it held.");
+ABSL_FLAG(int64_t, move_bytes_per_minute, int64_t{2} << 30,
+          "With --placement=planned: experts moved a minute to even out load. Copies that are "
+          "missing are not counted.");
 ABSL_FLAG(std::string, quantise, "",
           "Quantise f32, f16 or bf16 weights while loading: q8_0 or q4_0. Empty: keep the file's "
           "format. Must equal the workers'.");
@@ -85,6 +102,39 @@ ABSL_FLAG(absl::Duration, connect_timeout, absl::Seconds(60),
 namespace coterie {
 namespace {
 
+absl::Status ReadClusterFlags(RouterOptions* options) {
+  ClusterOptions& cluster = options->cluster;
+  const std::string placement = absl::GetFlag(FLAGS_placement);
+  if (placement != "fixed" && placement != "planned")
+    return absl::InvalidArgumentError("--placement is fixed or planned, not \"" + placement + "\"");
+  cluster.plan_placement = placement == "planned";
+  cluster.accept_workers = absl::GetFlag(FLAGS_accept_workers);
+  ASSIGN_OR_RETURN(cluster.token, ReadClusterToken(absl::GetFlag(FLAGS_cluster_token_file)));
+  cluster.min_workers = absl::GetFlag(FLAGS_min_workers);
+  cluster.replace_after = absl::GetFlag(FLAGS_replace_after);
+  cluster.move_bytes_per_minute = absl::GetFlag(FLAGS_move_bytes_per_minute);
+  options->copies = absl::GetFlag(FLAGS_copies);
+  const auto num_workers = static_cast<int64_t>(options->workers.size());
+  if (cluster.plan_placement && num_workers == 0 && !cluster.accept_workers)
+    return absl::InvalidArgumentError("--placement=planned needs --workers or --accept_workers");
+  if (options->copies < 1 || options->copies > 16 ||
+      (!cluster.plan_placement && options->copies > std::max<int64_t>(1, num_workers))) {
+    return absl::InvalidArgumentError(
+        "--copies is 1 to 16, and with --placement=fixed at most the number of --workers");
+  }
+  for (const std::string& worker : options->workers) {
+    if (worker.empty()) return absl::InvalidArgumentError("--workers has an empty address");
+  }
+  if (cluster.min_workers < 1 || cluster.min_workers > WorkerSet::kWorkersMax)
+    return absl::InvalidArgumentError(
+        absl::StrCat("--min_workers is 1 to ", WorkerSet::kWorkersMax));
+  if (cluster.replace_after < absl::ZeroDuration() || cluster.replace_after > absl::Hours(24))
+    return absl::InvalidArgumentError("--replace_after is 0 to 24h");
+  if (cluster.move_bytes_per_minute < 0)
+    return absl::InvalidArgumentError("--move_bytes_per_minute is at least 0");
+  return absl::OkStatus();
+}
+
 absl::StatusOr<RouterOptions> ReadFlags() {
   RouterOptions options;
   options.model = absl::GetFlag(FLAGS_model);
@@ -93,10 +143,14 @@ absl::StatusOr<RouterOptions> ReadFlags() {
   const std::string experts = absl::GetFlag(FLAGS_experts), kv_type = absl::GetFlag(FLAGS_kv_type);
   if (!experts.empty() && experts != "local" && experts != "remote")
     return absl::InvalidArgumentError("--experts is local or remote, not \"" + experts + "\"");
-  if (experts == "local" && !options.workers.empty())
-    return absl::InvalidArgumentError("--experts=local takes no --workers");
-  if (experts == "remote" && options.workers.empty())
-    return absl::InvalidArgumentError("--experts=remote needs --workers=host:port,…");
+  RETURN_IF_ERROR(ReadClusterFlags(&options));
+  const bool has_workers = !options.workers.empty() || options.cluster.accept_workers;
+  if (experts == "local" && has_workers)
+    return absl::InvalidArgumentError("--experts=local takes no --workers, nor --accept_workers");
+  if (experts == "remote" && !has_workers) {
+    return absl::InvalidArgumentError(
+        "--experts=remote needs --workers=host:port,… or --accept_workers");
+  }
   if (kv_type == "f32") options.kv_type = KvType::kF32;
   if (kv_type == "bf16") options.kv_type = KvType::kBF16;
   if (kv_type != "auto" && !options.kv_type)
@@ -112,7 +166,6 @@ absl::StatusOr<RouterOptions> ReadFlags() {
                     .expert_wait = absl::GetFlag(FLAGS_expert_wait)};
   options.prefix_cache = absl::GetFlag(FLAGS_prefix_cache);
   options.api_keys_file = absl::GetFlag(FLAGS_api_keys_file);
-  options.copies = absl::GetFlag(FLAGS_copies);
   options.dispatch_timeout = absl::GetFlag(FLAGS_dispatch_timeout);
   options.connect_timeout = absl::GetFlag(FLAGS_connect_timeout);
   for (const auto& [name, timeout] :
@@ -124,14 +177,6 @@ absl::StatusOr<RouterOptions> ReadFlags() {
   if (options.engine.expert_wait < absl::ZeroDuration() ||
       options.engine.expert_wait > absl::Hours(24))
     return absl::InvalidArgumentError("--expert_wait is 0 to 24h");
-  if (options.copies < 1 ||
-      options.copies > std::max<int64_t>(1, static_cast<int64_t>(options.workers.size()))) {
-    return absl::InvalidArgumentError(
-        "--copies is at least 1, and at most the number of --workers");
-  }
-  for (const std::string& worker : options.workers) {
-    if (worker.empty()) return absl::InvalidArgumentError("--workers has an empty address");
-  }
   if (options.prefill_chunk < 1 || options.prefill_chunk > 4096)
     return absl::InvalidArgumentError("--prefill_chunk is 1 to 4096");
   if (options.engine.max_sequences < 1 || options.engine.max_sequences > 4096)
@@ -188,13 +233,36 @@ absl::StatusOr<std::unique_ptr<HttpFrontend>> StartHttp(HttpFrontend::Options op
   return http;
 }
 
+// Until every expert has a home, or the process is to end. Workers can join meanwhile, but nobody
+// is told that requests are welcome.
+absl::Status WaitForJoining(const RouterStack& stack, ServerProcess* process) {
+  constexpr absl::Duration kTick = absl::Milliseconds(100);
+  process->SetServing(false);
+  const absl::Time deadline = absl::Now() + absl::GetFlag(FLAGS_connect_timeout);
+  for (;;) {
+    const absl::Status status = stack.WaitForWorkers(absl::Now());
+    if (absl::IsFailedPrecondition(status) || (!status.ok() && absl::Now() >= deadline))
+      return status;
+    if (status.ok() || process->WaitForSignal(kTick)) break;
+  }
+  process->SetServing(true);
+  return absl::OkStatus();
+}
+
 absl::Status Run(RouterOptions options, HttpFrontend::Options http_options) {
   const ServerOptions server = ServerOptionsFromFlags("router");
+  const bool workers_join = options.cluster.accept_workers;
   ASSIGN_OR_RETURN(auto process, ServerProcess::Create(server));
   ASSIGN_OR_RETURN(const auto stack, RouterStack::Create(std::move(options), process->metrics()));
-  ASSIGN_OR_RETURN(const auto http, StartHttp(std::move(http_options), server.listen_address,
-                                              stack.get(), process.get()));
-  absl::Status started = process->Start(stack->grpc_door().services());
+  absl::Status started = process->Start(stack->services());
+  if (started.ok() && workers_join) started = WaitForJoining(*stack, process.get());
+  std::unique_ptr<HttpFrontend> http;
+  if (started.ok()) {
+    auto opened =
+        StartHttp(std::move(http_options), server.listen_address, stack.get(), process.get());
+    started = opened.status();
+    if (opened.ok()) http = *std::move(opened);
+  }
   const absl::Time deadline = started.ok() ? process->WaitForDrain() : absl::Now();
   stack->Stop(deadline);
   if (http != nullptr) http->Stop(deadline);

@@ -10,6 +10,11 @@ prometheus::Counter& MakeCounter(prometheus::Registry& registry, const char* nam
   return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
 }
 
+prometheus::Family<prometheus::Counter>& CounterFamily(prometheus::Registry& registry,
+                                                       const char* name, const char* help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
+}
+
 prometheus::Gauge& MakeGauge(prometheus::Registry& registry, const char* name, const char* help) {
   return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
 }
@@ -51,7 +56,7 @@ std::string NameOf(EndReason reason, const absl::Status& status) {
 }  // namespace
 
 RouterMetrics::RouterMetrics(prometheus::Registry& registry, int64_t num_layers,
-                             int64_t num_experts, const std::vector<std::string>& workers)
+                             int64_t num_experts)
     : prompt_tokens(MakeCounter(registry, "router_prompt_tokens_total",
                                 "Prompt tokens of requests that got their first token")),
       cached_tokens(MakeCounter(registry, "router_cached_tokens_total",
@@ -114,6 +119,7 @@ RouterMetrics::RouterMetrics(prometheus::Registry& registry, int64_t num_layers,
                     .Name("router_requests_total")
                     .Help("Requests ended, by status code")
                     .Register(registry)),
+      worker_families_(registry),
       seen_(static_cast<size_t>(num_experts)) {
   auto& layers = prometheus::BuildCounter()
                      .Name("router_layer_pairs_total")
@@ -138,49 +144,43 @@ RouterMetrics::RouterMetrics(prometheus::Registry& registry, int64_t num_layers,
         &imbalance.Add({{"layers", std::to_string(first) + "-" + std::to_string(last)}},
                        prometheus::Histogram::BucketBoundaries{1.05, 1.15, 1.3, 1.5, 2, 3, 4, 8}));
   }
-  auto& sent = prometheus::BuildCounter()
-                   .Name("router_worker_sent_bytes_total")
-                   .Help("Bytes of rows sent to a worker")
-                   .Register(registry);
-  auto& received = prometheus::BuildCounter()
-                       .Name("router_worker_received_bytes_total")
-                       .Help("Bytes of rows received from a worker")
-                       .Register(registry);
-  auto& pairs = prometheus::BuildCounter()
-                    .Name("router_worker_pairs_total")
-                    .Help("(row, expert) pairs computed by a worker")
-                    .Register(registry);
-  auto& compute = prometheus::BuildCounter()
-                      .Name("router_worker_compute_seconds_total")
-                      .Help("Time a worker says it computed")
-                      .Register(registry);
-  auto& connected = prometheus::BuildGauge()
-                        .Name("router_worker_connected")
-                        .Help("1 while the link to a worker is up")
-                        .Register(registry);
-  auto& answers = prometheus::BuildHistogram()
-                      .Name("router_worker_answer_seconds")
-                      .Help("From sending a dispatch to its answer")
-                      .Register(registry);
-  auto& resent = prometheus::BuildCounter()
-                     .Name("router_dispatch_resends_total")
-                     .Help("Dispatches sent to other copies because a worker failed")
-                     .Register(registry);
-  auto& overdue = prometheus::BuildCounter()
-                      .Name("router_dispatch_overdue_total")
-                      .Help("Dispatches whose answer was overdue, and then asked of other copies")
-                      .Register(registry);
-  auto& late = prometheus::BuildCounter()
-                   .Name("router_late_answers_total")
-                   .Help("Answers that came when nobody waited for them any more")
-                   .Register(registry);
-  for (const std::string& worker : workers) {
-    const prometheus::Labels labels = {{"worker", worker}};
-    workers_.push_back({&sent.Add(labels), &received.Add(labels), &pairs.Add(labels),
-                        &compute.Add(labels), &connected.Add(labels),
-                        &answers.Add(labels, DoublingBuckets(50e-6, 5)), &resent.Add(labels),
-                        &overdue.Add(labels), &late.Add(labels)});
-  }
+}
+
+RouterMetrics::WorkerFamilies::WorkerFamilies(prometheus::Registry& registry)
+    : sent_bytes(CounterFamily(registry, "router_worker_sent_bytes_total",
+                               "Bytes of rows sent to a worker")),
+      received_bytes(CounterFamily(registry, "router_worker_received_bytes_total",
+                                   "Bytes of rows received from a worker")),
+      pairs(CounterFamily(registry, "router_worker_pairs_total",
+                          "(row, expert) pairs computed by a worker")),
+      compute_seconds(CounterFamily(registry, "router_worker_compute_seconds_total",
+                                    "Time a worker says it computed")),
+      connected(prometheus::BuildGauge()
+                    .Name("router_worker_connected")
+                    .Help("1 while the link to a worker is up")
+                    .Register(registry)),
+      answer_seconds(prometheus::BuildHistogram()
+                         .Name("router_worker_answer_seconds")
+                         .Help("From sending a dispatch to its answer")
+                         .Register(registry)),
+      resent(CounterFamily(registry, "router_dispatch_resends_total",
+                           "Dispatches sent to other copies because a worker failed")),
+      overdue(CounterFamily(registry, "router_dispatch_overdue_total",
+                            "Dispatches whose answer was overdue, and then asked of other copies")),
+      late(CounterFamily(registry, "router_late_answers_total",
+                         "Answers that came when nobody waited for them any more")) {}
+
+RouterMetrics::Worker RouterMetrics::WorkerFamilies::Add(const std::string& name) {
+  const prometheus::Labels labels = {{"worker", name}};
+  return {&sent_bytes.Add(labels), &received_bytes.Add(labels),
+          &pairs.Add(labels),      &compute_seconds.Add(labels),
+          &connected.Add(labels),  &answer_seconds.Add(labels, DoublingBuckets(50e-6, 5)),
+          &resent.Add(labels),     &overdue.Add(labels),
+          &late.Add(labels)};
+}
+
+void RouterMetrics::AddWorker(const std::string& name) {
+  workers_.push_back(worker_families_.Add(name));
 }
 
 void RouterMetrics::SetRequests(int64_t num_running, int64_t num_waiting) {

@@ -29,8 +29,11 @@ struct KvUse {
 };
 
 struct RouterMetrics {
-  RouterMetrics(prometheus::Registry& registry, int64_t num_layers, int64_t num_experts,
-                const std::vector<std::string>& workers);
+  RouterMetrics(prometheus::Registry& registry, int64_t num_layers, int64_t num_experts);
+
+  // The next worker, counted by its index from then on. By the engine's thread, as what counts.
+  void AddWorker(const std::string& name);
+  int num_workers() const { return static_cast<int>(workers_.size()); }
 
   prometheus::Counter& prompt_tokens;
   prometheus::Counter& cached_tokens;
@@ -89,6 +92,21 @@ struct RouterMetrics {
     prometheus::Counter* late;
   };
 
+  struct WorkerFamilies {
+    explicit WorkerFamilies(prometheus::Registry& registry);
+    Worker Add(const std::string& name);
+
+    prometheus::Family<prometheus::Counter>& sent_bytes;
+    prometheus::Family<prometheus::Counter>& received_bytes;
+    prometheus::Family<prometheus::Counter>& pairs;
+    prometheus::Family<prometheus::Counter>& compute_seconds;
+    prometheus::Family<prometheus::Gauge>& connected;
+    prometheus::Family<prometheus::Histogram>& answer_seconds;
+    prometheus::Family<prometheus::Counter>& resent;
+    prometheus::Family<prometheus::Counter>& overdue;
+    prometheus::Family<prometheus::Counter>& late;
+  };
+
   // What the Gateway API's model-server protocol reads, under the names that it knows.
   struct GatewayNames {
     prometheus::Gauge& running;
@@ -106,6 +124,7 @@ struct RouterMetrics {
   prometheus::Family<prometheus::Counter>& answers_;
   prometheus::Family<prometheus::Counter>& requests_;
   std::vector<prometheus::Histogram*> imbalance_;  // [kLayerGroups]
+  WorkerFamilies worker_families_;
   std::vector<Worker> workers_;
   std::vector<bool> seen_;  // [num_experts], scratch of CountRouting
 };

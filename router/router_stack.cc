@@ -2,13 +2,25 @@
 
 #include <algorithm>
 #include <chrono>
+#include <random>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "expert_worker/expert_host.h"
 #include "kernels/isa.h"
 #include "kernels/status_macros.h"
 #include "ops/process/log.h"
 
 namespace coterie {
+namespace {
+
+std::string NewRouterId() {
+  std::random_device random;
+  return absl::StrFormat("router-%08x%08x", random(), random());
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions options,
                                                                  prometheus::Registry& registry) {
@@ -31,23 +43,20 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
   ASSIGN_OR_RETURN(TrunkWeights weights, LoadTrunk(*s.checkpoint_, options.load, *s.pool_));
   s.weights_ = std::make_unique<TrunkWeights>(std::move(weights));
   const DType format = LoadedExpertFormat(*s.checkpoint_, options.load);
+  s.placement_metrics_ = std::make_unique<PlacementMetrics>(registry);
   if (options.make_workers) {
     s.workers_ = options.make_workers(*s.checkpoint_);
-  } else if (options.workers.empty()) {
+  } else if (options.workers.empty() && !options.cluster.accept_workers) {
     s.host_ = std::make_unique<ExpertHost>(s.checkpoint_.get(), options.load, s.pool_.get());
     ASSIGN_OR_RETURN(const Shard all, Shard::Parse("0/1", config.num_layers, config.num_experts));
     RETURN_IF_ERROR(s.host_->Load(all));
     s.workers_ = WorkerSet::Local(s.host_.get());
   } else {
-    ASSIGN_OR_RETURN(s.workers_, WorkerSet::Connect(*s.checkpoint_, format,
-                                                    {.addresses = options.workers,
-                                                     .copies = options.copies,
-                                                     .connect_timeout = options.connect_timeout}));
+    s.ConnectWorkers(options, format);
+    if (!options.cluster.accept_workers)
+      RETURN_IF_ERROR(s.WaitForWorkers(absl::Now() + options.connect_timeout));
   }
-  std::vector<std::string> names;
-  for (const WorkerSet::Worker& worker : s.workers_->Describe()) names.push_back(worker.name);
-  s.metrics_ =
-      std::make_unique<RouterMetrics>(registry, config.num_layers, config.num_experts, names);
+  s.metrics_ = std::make_unique<RouterMetrics>(registry, config.num_layers, config.num_experts);
   const KvType kv_type =
       options.kv_type.value_or(format == DType::kF32 ? KvType::kF32 : KvType::kBF16);
   // A row for every sequence in decode, and for every token of the chunk.
@@ -78,13 +87,50 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
                                  s.workers_.get(), s.expert_load_.get(), s.metrics_.get());
   LogInfo("model ready", {{"path", options.model},
                           {"digest", s.checkpoint_->digest()},
-                          {"experts", options.workers.empty() ? "local" : "remote"},
+                          {"experts", s.host_ != nullptr ? "local" : "remote"},
                           {"format", DTypeName(format)},
                           {"bytes", s.resident_bytes()},
                           {"isa", IsaName(CurrentIsa())},
                           {"threads", options.num_threads},
                           {"took", absl::FromChrono(std::chrono::steady_clock::now() - start)}});
   return stack;
+}
+
+void RouterStack::ConnectWorkers(const RouterOptions& options, DType format) {
+  const ClusterOptions& cluster = options.cluster;
+  const ModelConfig& config = checkpoint_->config();
+  workers_ = WorkerSet::Remote(
+      *checkpoint_, format,
+      {.addresses = options.workers, .copies = cluster.plan_placement ? 0 : options.copies});
+  const std::string id = NewRouterId(), digest = checkpoint_->digest();
+  if (cluster.accept_workers) {
+    membership_ = std::make_unique<MembershipService>(
+        MembershipService::Options{.router = id,
+                                   .model_digest = digest,
+                                   .expert_format = DTypeName(format),
+                                   .token = cluster.token},
+        workers_.get());
+  }
+  if (!cluster.plan_placement) return;
+  placement_keeper_ = std::make_unique<PlacementKeeper>(
+      PlacementKeeper::Options{
+          .calls = {.planner = id, .model_digest = digest, .expert_format = DTypeName(format)},
+          .rebalancer = {.goal = {.num_layers = config.num_layers,
+                                  .num_experts = config.num_experts,
+                                  .copies = options.copies},
+                         .expert_bytes = ExpertBytes(config, format),
+                         .even_bytes_per_minute = cluster.move_bytes_per_minute},
+          .period = cluster.look_every,
+          .lease = cluster.planner_lease,
+          .replace_after = cluster.replace_after,
+          .min_workers = cluster.min_workers},
+      workers_.get(), placement_metrics_.get());
+}
+
+std::vector<grpc::Service*> RouterStack::services() {
+  std::vector<grpc::Service*> services = grpc_door_->services();
+  if (membership_ != nullptr) services.push_back(membership_.get());
+  return services;
 }
 
 int64_t RouterStack::resident_bytes() const {

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "expert_worker/expert_load.h"
 #include "model/checkpoint.h"
 #include "model/tokenizer.h"
 #include "model/trunk.h"
@@ -18,7 +19,9 @@
 #include "router/engine/engine.h"
 #include "router/engine/step.h"
 #include "router/experts/dispatcher.h"
-#include "router/experts/expert_load.h"
+#include "router/experts/membership_service.h"
+#include "router/experts/placement_keeper.h"
+#include "router/experts/placement_metrics.h"
 #include "router/experts/worker_set.h"
 #include "router/frontend/engine_completions.h"
 #include "router/frontend/grpc_door.h"
@@ -28,6 +31,19 @@
 #include "router/metrics.h"
 
 namespace coterie {
+
+// What a router does about who its workers are and what they hold.
+struct ClusterOptions {
+  bool accept_workers = false;  // that announce themselves
+  std::string token;            // that they show; empty: none
+  bool plan_placement =
+      false;                // this router may move experts; else workers hold what they are told
+  int64_t min_workers = 1;  // the planner waits for so many
+  absl::Duration replace_after = absl::Seconds(5);
+  int64_t move_bytes_per_minute = int64_t{2} << 30;
+  absl::Duration look_every = absl::Seconds(1);  // of the planner
+  absl::Duration planner_lease = absl::Seconds(5);
+};
 
 struct RouterOptions {
   std::string model;  // path
@@ -40,7 +56,8 @@ struct RouterOptions {
   bool prefix_cache = true;
   Engine::Options engine;
   std::string api_keys_file;  // empty: everybody may call
-  int64_t copies = 1;         // of each expert, where workers are told their shards
+  int64_t copies = 1;         // of each expert, where a router says who holds what
+  ClusterOptions cluster;
   // For tests: makes the workers, in place of `workers`.
   std::function<std::unique_ptr<WorkerSet>(const Checkpoint& checkpoint)> make_workers;
   absl::Duration dispatch_timeout = absl::Seconds(10);
@@ -50,6 +67,7 @@ struct RouterOptions {
 class RouterStack {
  public:
   // Loads the trunk (and the experts, if there are no workers), connects, and starts the engine.
+  // Waits for the workers, but not where they announce themselves: services() takes them in.
   // Errors as the parts give them.
   static absl::StatusOr<std::unique_ptr<RouterStack>> Create(RouterOptions options,
                                                              prometheus::Registry& registry);
@@ -58,6 +76,13 @@ class RouterStack {
   // Finishes what is in hand until `deadline`.
   void Stop(absl::Time deadline) { engine_->Stop(deadline); }
 
+  // Until every expert has a home; errors as WorkerSet::WaitForHomes.
+  absl::Status WaitForWorkers(absl::Time deadline) const {
+    return workers_->WaitForHomes(deadline);
+  }
+
+  // What the process serves by gRPC; they outlive their server.
+  std::vector<grpc::Service*> services();
   GrpcDoor& grpc_door() { return *grpc_door_; }
   EngineCompletions& completions() { return *completions_; }
   const Tenants& tenants() const { return tenants_; }
@@ -76,6 +101,7 @@ class RouterStack {
 
  private:
   RouterStack() = default;
+  void ConnectWorkers(const RouterOptions& options, DType format);
 
   std::unique_ptr<Checkpoint> checkpoint_;
   std::unique_ptr<const Tokenizer> tokenizer_;
@@ -83,6 +109,9 @@ class RouterStack {
   std::unique_ptr<TrunkWeights> weights_;
   std::unique_ptr<ExpertHost> host_;  // experts in this process
   std::unique_ptr<WorkerSet> workers_;
+  std::unique_ptr<MembershipService> membership_;
+  std::unique_ptr<PlacementMetrics> placement_metrics_;
+  std::unique_ptr<PlacementKeeper> placement_keeper_;
   std::unique_ptr<RouterMetrics> metrics_;
   std::unique_ptr<ExpertLoad> expert_load_;
   std::unique_ptr<Trunk> trunk_;

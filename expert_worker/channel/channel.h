@@ -4,7 +4,7 @@
 //
 // Every dispatch that was started ends exactly once, in the DispatchInbox that the channel was made
 // with: with its outputs, or with the reason why there are none. Thread rule: Dispatch and Reset by
-// one thread, the engine's; state() by any. Nothing here waits.
+// one thread, the engine's; the rest by any. Nothing here waits.
 #ifndef COTERIE_EXPERT_WORKER_CHANNEL_CHANNEL_H_
 #define COTERIE_EXPERT_WORKER_CHANNEL_CHANNEL_H_
 
@@ -35,13 +35,20 @@ struct DispatchBatch {
   std::vector<int32_t> pair_expert;    // [num_pairs] expert of that layer
 };
 
+// What a worker holds, as it says itself.
+struct HeldReport {
+  std::string instance;  // of the process; what another one said does not count
+  uint64_t version = 0;  // grows with every change
+  Shard held;
+};
+
 class ExpertChannel {
  public:
   struct State {
     bool connected = false;
     absl::Status status;  // why not: Unavailable, or FailedPrecondition for a worker of another
                           // model or format
-    Shard resident;       // as of the last connection
+    Shard resident;       // as it last said
     uint64_t epoch = 0;   // grows with every connection
   };
 
@@ -53,8 +60,8 @@ class ExpertChannel {
 
   // Starts the work and returns its id, new on this channel. Its end comes to the inbox:
   // Unavailable (names the worker) at once when the link is lost; ResourceExhausted when the worker
-  // has too much to do; NotFound when an expert is not there any more (the link is then made anew
-  // and learns what is); DataLoss when a checksum does not fit; Internal when the worker says that
+  // has too much to do; NotFound when an expert is not there any more (the link has then learned
+  // what is); DataLoss when a checksum does not fit; Internal when the worker says that
   // the dispatch is malformed. The batch and its rows stay alive until this returns. `timeout`:
   // after that nobody wants the answer. Unavailable when the link is down.
   virtual absl::StatusOr<uint64_t> Dispatch(const DispatchBatch& batch, absl::Duration timeout) = 0;
@@ -62,6 +69,10 @@ class ExpertChannel {
   // A worker that hangs: the link is made anew, and until the worker answers again it counts as
   // gone. What is under way ends with `reason`.
   virtual void Reset(const absl::Status& reason) = 0;
+
+  // What the worker holds now, from another call to it. What is older than what the link knows is
+  // not taken. By any thread.
+  virtual void Learn(const HeldReport&) {}
 };
 
 }  // namespace coterie

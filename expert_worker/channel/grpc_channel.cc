@@ -118,6 +118,15 @@ class GrpcChannel::Link {
     return state_;
   }
 
+  void Learn(const HeldReport& report) {
+    std::lock_guard<std::mutex> lock(mu_);
+    if (!state_.connected || report.instance != instance_ || report.version <= held_version_)
+      return;
+    held_version_ = report.version;
+    state_.resident = report.held;
+    inbox_->NoteChange();
+  }
+
   absl::Status WaitConnected(absl::Time deadline) {
     std::unique_lock<std::mutex> lock(mu_);
     const auto until =
@@ -138,12 +147,12 @@ class GrpcChannel::Link {
   void Keep() {
     absl::Duration pause = options_.retry_first;
     while (!stopped()) {
-      absl::StatusOr<Shard> resident = Greet();
-      if (resident.ok()) {
+      absl::StatusOr<HeldReport> greeted = Greet();
+      if (greeted.ok()) {
         pause = options_.retry_first;
-        SetDisconnected(Serve(*resident));
+        SetDisconnected(Serve(*greeted));
       } else {
-        SetDisconnected(resident.status());
+        SetDisconnected(greeted.status());
       }
       std::unique_lock<std::mutex> lock(mu_);
       changed_.wait_for(lock, absl::ToChronoNanoseconds(pause), [&] { return stop_; });
@@ -152,7 +161,7 @@ class GrpcChannel::Link {
   }
 
   // Asks what the worker is, and tells it its shard if it has none.
-  absl::StatusOr<Shard> Greet() {
+  absl::StatusOr<HeldReport> Greet() {
     v1::WorkerDescription description;
     RETURN_IF_ERROR(Call(
         options_.describe_timeout, "cannot be reached",
@@ -168,7 +177,7 @@ class GrpcChannel::Link {
             return stub_->LoadShard(context, request, &description);
           }));
     }
-    return ResidentOf(description, options_.worker);
+    return HeldBy(description, options_.worker);
   }
 
   // A new context, which a stop and a reset can cancel.
@@ -188,7 +197,7 @@ class GrpcChannel::Link {
   }
 
   // The stream, from its beginning until nothing of it is under way. Why it ended.
-  absl::Status Serve(const Shard& resident) {
+  absl::Status Serve(const HeldReport& greeted) {
     ASSIGN_OR_RETURN(grpc::ClientContext * context, NewContext());
     context->AddMetadata(
         kModelMetadata, ModelMetadata(options_.worker.model_digest, options_.worker.expert_format));
@@ -206,7 +215,7 @@ class GrpcChannel::Link {
       switch (static_cast<Event>(reinterpret_cast<intptr_t>(tag))) {
         case kStarted:
           starting = false;
-          if (ok && SetConnected(resident)) reading = true;
+          if (ok && SetConnected(greeted)) reading = true;
           break;
         case kRead:
           reading = ok;
@@ -248,14 +257,16 @@ class GrpcChannel::Link {
   }
 
   // False when the link is not wanted any more.
-  bool SetConnected(const Shard& resident) {
+  bool SetConnected(const HeldReport& greeted) {
     {
       std::lock_guard<std::mutex> lock(mu_);
       if (stop_) return false;
       state_ = {.connected = true,
                 .status = absl::OkStatus(),
-                .resident = resident,
+                .resident = greeted.held,
                 .epoch = state_.epoch + 1};
+      instance_ = greeted.instance;
+      held_version_ = greeted.version;
       inbox_->NoteChange();  // before anybody can see it, lest a placement be kept that misses it
     }
     changed_.notify_all();
@@ -300,13 +311,31 @@ class GrpcChannel::Link {
       // An answer that came twice, or that nobody asked for on this connection.
       if (reply->epoch() != state_.epoch || pending_.erase(reply->dispatch_id()) == 0) return;
     }
+    const bool says_what_it_holds = LearnFrom(*reply);
     DispatchEnd end{.worker = worker_, .id = reply->dispatch_id()};
     const absl::Status read = ReadCombine(*reply, &end.combine);
     if (!read.ok()) end.status = ReadError(read, address());
     end.memory = std::move(reply);
     inbox_->Put(std::move(end));
-    // Its shard is another than when the link was made: a new link learns what it holds now.
-    if (absl::IsNotFound(read)) Reset(ReadError(read, address()));
+    // It does not hold what it said, and does not say what it holds: a new link asks.
+    if (absl::IsNotFound(read) && !says_what_it_holds) Reset(ReadError(read, address()));
+  }
+
+  // Whether the reply says what the worker holds; before anybody can act on the reply.
+  bool LearnFrom(const v1::CombineReply& reply) {
+    if (reply.resident().empty()) return false;
+    absl::StatusOr<Shard> held = Shard::FromBitmap(reply.resident(), options_.worker.num_layers,
+                                                   options_.worker.num_experts);
+    if (!held.ok()) return false;
+    std::string instance;
+    {
+      std::lock_guard<std::mutex> lock(mu_);
+      instance = instance_;
+    }
+    Learn({.instance = std::move(instance),
+           .version = reply.resident_version(),
+           .held = *std::move(held)});
+    return true;
   }
 
   bool stopped() const {
@@ -327,6 +356,8 @@ class GrpcChannel::Link {
   std::condition_variable changed_;
   bool stop_ = false;
   State state_;
+  std::string instance_;       // of the worker that is connected
+  uint64_t held_version_ = 0;  // of state_.resident
   uint64_t last_id_ = 0;
   std::unique_ptr<grpc::ClientContext> context_;
   std::unique_ptr<Stream> stream_;
@@ -344,6 +375,7 @@ absl::StatusOr<uint64_t> GrpcChannel::Dispatch(const DispatchBatch& batch, absl:
   return link_->Dispatch(batch, timeout);
 }
 void GrpcChannel::Reset(const absl::Status& reason) { link_->Reset(reason); }
+void GrpcChannel::Learn(const HeldReport& report) { link_->Learn(report); }
 absl::Status GrpcChannel::WaitConnected(absl::Time deadline) {
   return link_->WaitConnected(deadline);
 }

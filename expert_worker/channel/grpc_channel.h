@@ -37,6 +37,7 @@ class GrpcChannel : public ExpertChannel {
   State state() const override;
   absl::StatusOr<uint64_t> Dispatch(const DispatchBatch& batch, absl::Duration timeout) override;
   void Reset(const absl::Status& reason) override;
+  void Learn(const HeldReport& report) override;
 
   // Waits for the first verdict: OK when connected, FailedPrecondition as soon as the worker turns
   // out to be unfit, Unavailable at the deadline.

@@ -1,5 +1,7 @@
 #include "expert_worker/channel/handshake.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 
 namespace coterie {
@@ -30,13 +32,17 @@ std::string ModelMetadata(absl::string_view model_digest, absl::string_view expe
   return absl::StrCat(model_digest, " ", expert_format);
 }
 
-absl::StatusOr<Shard> ResidentOf(const v1::WorkerDescription& description,
-                                 const ExpectedWorker& expected) {
-  absl::StatusOr<Shard> resident =
+absl::StatusOr<HeldReport> HeldBy(const v1::WorkerDescription& description,
+                                  const ExpectedWorker& expected) {
+  absl::StatusOr<Shard> held =
       Shard::FromBitmap(description.resident(), expected.num_layers, expected.num_experts);
-  if (resident.ok()) return resident;
-  return absl::FailedPreconditionError(
-      absl::StrCat("expert worker ", expected.address, ": ", resident.status().message()));
+  if (!held.ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("expert worker ", expected.address, ": ", held.status().message()));
+  }
+  return HeldReport{.instance = description.instance_id(),
+                    .version = description.resident_version(),
+                    .held = *std::move(held)};
 }
 
 absl::Status FromGrpc(const grpc::Status& status, const std::string& address,

@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "expert_worker/shard.h"
+#include "expert_worker/channel/channel.h"
 #include "grpcpp/grpcpp.h"
 #include "proto/expert.pb.h"
 
@@ -34,8 +34,8 @@ inline constexpr char kModelMetadata[] = "coterie-model";
 std::string ModelMetadata(absl::string_view model_digest, absl::string_view expert_format);
 
 // What it holds. FailedPrecondition: of another size than the model.
-absl::StatusOr<Shard> ResidentOf(const v1::WorkerDescription& description,
-                                 const ExpectedWorker& expected);
+absl::StatusOr<HeldReport> HeldBy(const v1::WorkerDescription& description,
+                                  const ExpectedWorker& expected);
 
 // "expert worker ADDRESS: WHAT: reason", with the code of `status`, Unavailable where that is OK.
 absl::Status FromGrpc(const grpc::Status& status, const std::string& address,

@@ -82,6 +82,8 @@ class ServerProcess {
   // to have left.
   absl::Time WaitForDrain();
   void RequestDrain() { drain_signal_.Request(); }
+  // Gives up after `timeout`; true when a drain was asked for. Says nothing to anybody.
+  bool WaitForSignal(absl::Duration timeout) { return drain_signal_.WaitFor(timeout); }
 
   // Takes no new calls, lets those in hand end until `deadline`, then cancels them.
   void Stop(absl::Time deadline);

@@ -385,14 +385,19 @@ void Engine::PublishWorkers() {
   metrics_->expert_outage_seconds.Increment(absl::ToDoubleSeconds(outage_.TakeWaited()));
   metrics_->expert_copies_min.Set(static_cast<double>(workers_->num_copies_min()));
   const std::vector<WorkerSet::Worker> workers = workers_->Describe();
-  worker_connected_.resize(workers.size(), true);  // they were when the engine was made
+  for (size_t i = worker_connected_.size(); i < workers.size(); ++i) {
+    if (metrics_->num_workers() <= static_cast<int>(i)) metrics_->AddWorker(workers[i].name);
+    worker_connected_.push_back(false);
+  }
   for (size_t i = 0; i < workers.size(); ++i) {
     metrics_->SetConnected(static_cast<int>(i), workers[i].connected);
     if (worker_connected_[i] == workers[i].connected) continue;
     worker_connected_[i] = workers[i].connected;
-    workers[i].connected ? LogInfo("worker is back", {{"address", workers[i].name}})
-                         : LogWarning("worker lost", {{"address", workers[i].name},
-                                                      {"reason", workers[i].status.message()}});
+    workers[i].connected
+        ? LogInfo("worker joined",
+                  {{"address", workers[i].name}, {"experts", workers[i].held.num_held()}})
+        : LogWarning("worker lost",
+                     {{"address", workers[i].name}, {"reason", workers[i].status.message()}});
   }
 }
 

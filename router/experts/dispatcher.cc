@@ -50,8 +50,7 @@ Dispatcher::Dispatcher(WorkerSet* workers, absl::Duration timeout, RouterMetrics
       timeout_(absl::ToChronoNanoseconds(timeout)),
       metrics_(metrics),
       load_(load),
-      pool_(pool),
-      slots_of_(static_cast<size_t>(workers->num_workers())) {}
+      pool_(pool) {}
 
 absl::Status Dispatcher::Send(int64_t layer, const EncodedRows& rows, const Routing& routing) {
   for (int64_t row = 0; row < rows.num_rows(); ++row) {
@@ -69,11 +68,12 @@ absl::Status Dispatcher::Send(int64_t layer, const EncodedRows& rows, const Rout
   routing_ = routing;
   num_slots_ = num_open_ = static_cast<int64_t>(routing.experts.size());
   top_k_ = num_slots_ / rows.num_rows();
-  num_damaged_.assign(static_cast<size_t>(workers_->num_workers()), 0);
+  num_damaged_.clear();
+  avoided_.clear();
+  FitWorkers();
   busy_since_.reset();
   is_open_.assign(static_cast<size_t>(num_slots_), 1);
   num_flights_.assign(static_cast<size_t>(num_slots_), 0);
-  avoided_.assign(static_cast<size_t>(workers_->num_workers()), kNot);
   collected_.Reserve(static_cast<size_t>(num_slots_ * rows.num_cols()) * sizeof(float));
   metrics_->CountRouting(layer, routing.experts);
   load_->Count(layer, routing.experts);
@@ -101,12 +101,22 @@ absl::StatusOr<Tensor> Dispatcher::Collect() {
   return Tensor(collected_.as<float>(), {num_slots_, rows_->num_cols()});
 }
 
+// Room for workers that have joined. After every call of placement(), which may name them.
+void Dispatcher::FitWorkers() {
+  const int count = workers_->num_workers();
+  for (int worker = metrics_->num_workers(); worker < count; ++worker)
+    metrics_->AddWorker(workers_->channel(worker).name());
+  num_damaged_.resize(static_cast<size_t>(count));
+  avoided_.resize(static_cast<size_t>(count), kNot);
+  slots_of_.resize(static_cast<size_t>(count));
+}
+
 // Sends until every slot is under way.
 absl::Status Dispatcher::SendSlots(std::vector<int32_t> slots) {
   while (!slots.empty()) {
     RETURN_IF_ERROR(ChooseWorkers(slots));
     slots.clear();
-    for (int worker = 0; worker < workers_->num_workers(); ++worker) {
+    for (int worker = 0; worker < static_cast<int>(slots_of_.size()); ++worker) {
       std::vector<int32_t>& own = slots_of_[static_cast<size_t>(worker)];
       if (own.empty()) continue;
       const absl::Status sent = SendTo(worker, own);
@@ -121,6 +131,7 @@ absl::Status Dispatcher::SendSlots(std::vector<int32_t> slots) {
 // Splits `slots` by the worker that shall compute them, into slots_of_.
 absl::Status Dispatcher::ChooseWorkers(std::span<const int32_t> slots) {
   const Placement& placement = workers_->placement();
+  FitWorkers();
   const Clock::time_point now = Clock::now();
   expert_at_.assign(static_cast<size_t>(load_->num_experts()), -1);
   experts_.clear();
@@ -163,7 +174,7 @@ std::span<const double> Dispatcher::Slowness() {
   slowness_.clear();
   double sum = 0;
   int num_known = 0;
-  for (int worker = 0; worker < workers_->num_workers(); ++worker) {
+  for (int worker = 0; worker < static_cast<int>(slots_of_.size()); ++worker) {
     slowness_.push_back(workers_->pace(worker).seconds_per_cost());
     sum += slowness_.back();
     num_known += slowness_.back() > 0 ? 1 : 0;
@@ -314,6 +325,7 @@ absl::Status Dispatcher::HandleOverdue(Clock::time_point now) {
     for (const int32_t slot : flight.slots) is_carried[static_cast<size_t>(slot)] = 1;
   }
   const Placement& placement = workers_->placement();
+  FitWorkers();
   std::vector<int32_t> slots;
   for (Flight& flight : flights_) {
     if (flight.overdue > now) continue;

@@ -22,10 +22,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "expert_worker/expert_load.h"
 #include "kernels/parallel.h"
 #include "model/trunk.h"
 #include "router/experts/copy_choice.h"
-#include "router/experts/expert_load.h"
 #include "router/experts/worker_set.h"
 #include "router/metrics.h"
 
@@ -66,6 +66,7 @@ class Dispatcher {
     Clock::time_point sent;
   };
 
+  void FitWorkers();
   absl::Status SendSlots(std::vector<int32_t> slots);
   absl::Status ChooseWorkers(std::span<const int32_t> slots);
   std::span<const double> Slowness();

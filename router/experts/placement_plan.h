@@ -33,8 +33,8 @@ struct PlacementGoal {
   int64_t copies = 2;
   // The busiest worker of a layer, relative to the mean: above the first a layer is evened out,
   // until it is below the second.
-  double skew_max = 1.25;
-  double skew_wanted = 1.1;
+  double skew_max = 1.15;
+  double skew_wanted = 1.05;
 };
 
 struct PlacementPlan {

@@ -107,7 +107,7 @@ grpc::ServerUnaryReactor* GrpcDoor::GeneratorService::GetStatus(
     v1::WorkerStatus* out = status->add_workers();
     out->set_name(worker.name);
     out->set_connected(worker.connected);
-    out->set_num_experts(static_cast<uint32_t>(worker.num_experts));
+    out->set_num_experts(static_cast<uint32_t>(worker.held.num_held()));
     out->set_pairs(worker.pairs);
     out->set_compute_seconds(worker.compute_seconds);
     out->set_error(std::string(worker.status.message()));

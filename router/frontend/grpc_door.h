@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "expert_worker/expert_load.h"
 #include "proto/chat.grpc.pb.h"
 #include "proto/generate.grpc.pb.h"
 #include "router/engine/engine.h"
-#include "router/experts/expert_load.h"
 #include "router/experts/worker_set.h"
 #include "router/frontend/answer_reactor.h"
 #include "router/frontend/completions.h"

@@ -352,6 +352,7 @@ TEST(ConnectTest, AnExpertWithoutAHomeIsNamed) {
   RouterOptions options;
   options.model = kCheckpoints + "tiny_f32";
   options.workers = {worker.address()};
+  options.connect_timeout = absl::Seconds(1);
   const auto stack = RouterStack::Create(std::move(options), registry);
   EXPECT_THAT(std::string(stack.status().message()), HasSubstr("expert 7 of layer 0"));
 }

@@ -10,10 +10,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstdlib>
-#include <mutex>
 #include <random>
 #include <thread>
 #include <vector>
@@ -21,12 +19,12 @@
 #include "absl/strings/str_cat.h"
 #include "tests/testing/child_process.h"
 #include "tests/testing/cluster.h"
+#include "tests/testing/steady_streams.h"
 
 namespace coterie {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using Milliseconds = std::chrono::duration<double, std::milli>;
 
 constexpr int kWorkers = 4;
 constexpr int kStreams = 16;
@@ -38,63 +36,6 @@ int NumKills() {
   const char* const text = std::getenv("KILLS");
   return text != nullptr ? std::max(1, std::atoi(text)) : 4;
 }
-
-// Streams that go on and on, each beginning again when it has ended, and how long each stood still.
-class Streams {
- public:
-  Streams(v1::Generator::Stub* stub, std::vector<v1::GenerateRequest> requests,
-          std::vector<std::vector<int32_t>> expected)
-      : stub_(stub), requests_(std::move(requests)), expected_(std::move(expected)) {
-    for (size_t i = 0; i < requests_.size(); ++i) threads_.emplace_back([this, i] { Run(i); });
-  }
-
-  void Stop() {
-    stop_ = true;
-    for (std::thread& thread : threads_) thread.join();
-    threads_.clear();
-  }
-
-  // The longest gaps between two tokens, one of each stream, since the last call.
-  std::vector<double> TakeGaps() {
-    std::lock_guard<std::mutex> lock(mu_);
-    const Clock::time_point now = Clock::now();
-    for (size_t i = 0; i < gaps_ms_.size(); ++i)
-      gaps_ms_[i] = std::max(gaps_ms_[i], Milliseconds(now - last_[i]).count());
-    return std::exchange(gaps_ms_, std::vector<double>(requests_.size()));
-  }
-  int num_finished() const { return num_finished_; }
-
- private:
-  void Run(size_t stream) {
-    while (!stop_) {
-      grpc::ClientContext context;
-      context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(120));
-      const auto reader = stub_->Generate(&context, requests_[stream]);
-      std::vector<int32_t> ids;
-      for (v1::GenerateReply reply; reader->Read(&reply);) {
-        for (const v1::GeneratedToken& token : reply.tokens()) ids.push_back(token.id());
-        const Clock::time_point now = Clock::now();
-        std::lock_guard<std::mutex> lock(mu_);
-        gaps_ms_[stream] = std::max(gaps_ms_[stream], Milliseconds(now - last_[stream]).count());
-        last_[stream] = now;
-      }
-      const grpc::Status status = reader->Finish();
-      EXPECT_TRUE(status.ok()) << "stream " << stream << ": " << status.error_message();
-      EXPECT_EQ(ids, expected_[stream]) << "stream " << stream;
-      ++num_finished_;
-    }
-  }
-
-  v1::Generator::Stub* const stub_;
-  const std::vector<v1::GenerateRequest> requests_;
-  const std::vector<std::vector<int32_t>> expected_;
-  std::atomic<bool> stop_{false};
-  std::atomic<int> num_finished_{0};
-  std::mutex mu_;
-  std::vector<double> gaps_ms_ = std::vector<double>(kStreams);
-  std::vector<Clock::time_point> last_ = std::vector<Clock::time_point>(kStreams, Clock::now());
-  std::vector<std::thread> threads_;
-};
 
 class KillTest : public testing::Test {
  protected:
@@ -177,7 +118,7 @@ void Append(std::vector<double>* to, const std::vector<double>& from) {
 }
 
 TEST_F(KillTest, NobodyNoticesThatWorkersAreKilled) {
-  Streams streams(stub_.get(), requests_, expected_);
+  SteadyStreams streams(stub_.get(), requests_, expected_);
   std::mt19937 rng(3);
   std::vector<double> quiet, gaps, back;
   for (int kill = 0; kill < NumKills() && !HasFailure(); ++kill) {
@@ -204,7 +145,7 @@ TEST_F(KillTest, NobodyNoticesThatWorkersAreKilled) {
 }
 
 TEST_F(KillTest, NobodyNoticesThatWorkersFallSilent) {
-  Streams streams(stub_.get(), requests_, expected_);
+  SteadyStreams streams(stub_.get(), requests_, expected_);
   std::mt19937 rng(4);
   std::vector<double> gaps, back;
   for (int stop = 0; stop < NumKills() && !HasFailure(); ++stop) {

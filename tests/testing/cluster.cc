@@ -1,5 +1,7 @@
 #include "tests/testing/cluster.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "kernels/check.h"
 
@@ -21,13 +23,15 @@ std::unique_ptr<grpc::Server> Serve(const std::vector<grpc::Service*>& services,
   return server;
 }
 
-// The counter of `family` whose only label is `value`.
+// The counter or gauge of `family` whose only label, if it has one, is `value`.
 double Counted(const prometheus::Registry& registry, const std::string& family,
                const std::string& value) {
   for (const prometheus::MetricFamily& found : registry.Collect()) {
     if (found.name != family) continue;
     for (const prometheus::ClientMetric& metric : found.metric) {
-      if (metric.label.front().value == value) return metric.counter.value;
+      if (metric.label.empty() || metric.label.front().value == value)
+        return found.type == prometheus::MetricType::Gauge ? metric.gauge.value
+                                                           : metric.counter.value;
     }
   }
   return 0;
@@ -36,13 +40,13 @@ double Counted(const prometheus::Registry& registry, const std::string& family,
 }  // namespace
 
 WorkerServer::WorkerServer(const std::string& model, const std::string& shard, LoadOptions load,
-                           int max_waiting)
+                           ExpertWorkerService::Options options)
     : checkpoint_(OrDie(Checkpoint::Open(model))), pool_(std::make_unique<Parallel>(1)) {
   const ModelConfig& config = checkpoint_->config();
   host_ = std::make_unique<ExpertHost>(checkpoint_.get(), load, pool_.get());
   metrics_ =
       std::make_unique<ExpertWorkerMetrics>(registry_, config.num_layers, config.num_experts);
-  service_ = std::make_unique<ExpertWorkerService>(host_.get(), metrics_.get(), 1, max_waiting);
+  service_ = std::make_unique<ExpertWorkerService>(host_.get(), metrics_.get(), std::move(options));
   if (!shard.empty()) {
     const absl::Status status =
         service_->LoadShard(OrDie(Shard::Parse(shard, config.num_layers, config.num_experts)));
@@ -78,11 +82,15 @@ Cluster::Cluster(Options options) {
   router.kv_bytes = options.kv_bytes;
   router.engine = options.engine;
   router.api_keys_file = options.api_keys_file;
+  router.copies = options.copies;
+  router.cluster = options.cluster;
+  router.workers.insert(router.workers.end(), options.more_workers.begin(),
+                        options.more_workers.end());
   router_ = OrDie(RouterStack::Create(std::move(router), registry_));
   int port = 0;
-  server_ = Serve(router_->grpc_door().services(), &port);
-  const auto channel =
-      grpc::CreateChannel(absl::StrCat("127.0.0.1:", port), grpc::InsecureChannelCredentials());
+  server_ = Serve(router_->services(), &port);
+  address_ = absl::StrCat("127.0.0.1:", port);
+  const auto channel = grpc::CreateChannel(address_, grpc::InsecureChannelCredentials());
   stub_ = v1::Generator::NewStub(channel);
   chat_stub_ = v1::Chat::NewStub(channel);
 }
@@ -90,6 +98,10 @@ Cluster::Cluster(Options options) {
 Cluster::~Cluster() {
   router_->Stop(absl::Now() + absl::Seconds(5));
   server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(5));
+}
+
+double Cluster::Metric(const std::string& name, const std::string& label_value) const {
+  return Counted(registry_, name, label_value);
 }
 
 double Cluster::RequestsCounted(const std::string& code) const {

@@ -28,7 +28,7 @@ namespace coterie {
 class WorkerServer {
  public:
   WorkerServer(const std::string& model, const std::string& shard, LoadOptions load = {},
-               int max_waiting = 16);
+               ExpertWorkerService::Options options = {});
   ~WorkerServer();
 
   const std::string& address() const { return address_; }
@@ -68,6 +68,9 @@ class Cluster {
     int64_t prefill_chunk = 512;
     int64_t kv_bytes = 64 << 20;
     std::string api_keys_file;
+    int64_t copies = 1;
+    ClusterOptions cluster;
+    std::vector<std::string> more_workers;  // addresses, besides those of `shards`
   };
   explicit Cluster(Options options);
   ~Cluster();
@@ -79,7 +82,10 @@ class Cluster {
   v1::Generator::Stub& stub() { return *stub_; }
   v1::Chat::Stub& chat_stub() { return *chat_stub_; }
   RouterStack& router() { return *router_; }
+  const std::string& address() const { return address_; }
   std::vector<std::string> worker_addresses() const;
+  // The router's counter or gauge of this name; with a label, the one of that value.
+  double Metric(const std::string& name, const std::string& label_value = "") const;
 
  private:
   std::vector<std::unique_ptr<WorkerServer>> workers_;
@@ -88,6 +94,7 @@ class Cluster {
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::Generator::Stub> stub_;
   std::unique_ptr<v1::Chat::Stub> chat_stub_;
+  std::string address_;
 };
 
 // A request of token ids, greedy, that does not stop by itself.

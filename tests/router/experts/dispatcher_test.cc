@@ -94,9 +94,7 @@ class DispatcherTest : public testing::Test {
   // shards: what each worker holds.
   void Start(const std::vector<const char*>& shards, absl::Duration timeout) {
     std::vector<WorkerSet::ChannelMaker> makers;
-    std::vector<std::string> names;
     for (const char* shard : shards) {
-      names.push_back(std::to_string(names.size()));
       makers.push_back([this, shard](int worker, DispatchInbox* inbox) {
         auto channel = std::make_unique<ScriptedChannel>(shard, worker, inbox);
         channels_.push_back(channel.get());
@@ -106,7 +104,7 @@ class DispatcherTest : public testing::Test {
     workers_ = WorkerSet::Over(
         kLayers, kExperts, makers,
         {.silence_min = WorkerPace::Seconds(2e-3), .round_trip = WorkerPace::Seconds(1e-4)});
-    metrics_ = std::make_unique<RouterMetrics>(registry_, kLayers, kExperts, names);
+    metrics_ = std::make_unique<RouterMetrics>(registry_, kLayers, kExperts);
     dispatcher_ =
         std::make_unique<Dispatcher>(workers_.get(), timeout, metrics_.get(), &load_, &pool_);
     rows_.Encode(RowFormat::kF32, Tensor(values_.data(), {kRows, kCols}));
