@@ -51,7 +51,7 @@ absl::Status Holdings::Load(const Shard& shard) {
   const auto start = std::chrono::steady_clock::now();
   {
     std::lock_guard<std::timed_mutex> lock(*host_mu_);
-    const absl::Status status = host_->Load(shard);
+    absl::Status status = host_->Load(shard);
     NoteChange();
     if (!status.ok()) return status;
   }
