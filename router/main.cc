@@ -86,9 +86,10 @@ ABSL_FLAG(bool, http_allow_all_origins, false,
 ABSL_FLAG(std::vector<std::string>, model_names, {"gemma-4-26b-a4b"},
           "What /v1/models lists. Requests may name any model.");
 ABSL_FLAG(bool, thinking, false, "By HTTP: reason before answering, where a request says nothing.");
-ABSL_FLAG(absl::Duration, promote_after, absl::Seconds(30),
-          "A request that has waited for so long goes, for as long, before those of higher "
-          "priority.");
+ABSL_FLAG(
+    absl::Duration, promote_after, absl::Seconds(30),
+    "When nothing of a tenant and a priority has been in a step for so long, its next request "
+    "goes, for as long, before those of higher priority.");
 ABSL_FLAG(absl::Duration, dispatch_timeout, absl::Seconds(10),
           "A worker that has not answered by then counts as gone until it answers; other copies of "
           "its experts are asked long before.");

@@ -36,22 +36,9 @@ prometheus::Histogram& MakeHistogram(prometheus::Registry& registry, const char*
 // little more.
 constexpr int64_t kLayerGroups = 3;
 
-std::string NameOf(EndReason reason, const absl::Status& status) {
-  switch (reason) {
-    case EndReason::kStopToken:
-      return "stop";
-    case EndReason::kLength:
-      return "length";
-    case EndReason::kRepetition:
-      return "repetition";
-    case EndReason::kToolLoop:
-      return "tool_loop";
-    case EndReason::kFailed:
-      // A stop string is found outside of the engine, which is then cancelled.
-      return absl::IsCancelled(status) ? "cancelled" : "failed";
-  }
-  return "failed";
-}
+// In the order of AnswerEnd.
+constexpr const char* kAnswerEnds[] = {"stop",      "tool_calls", "length", "repetition",
+                                       "tool_loop", "cancelled",  "failed"};
 
 }  // namespace
 
@@ -111,16 +98,17 @@ RouterMetrics::RouterMetrics(prometheus::Registry& registry, int64_t num_layers,
                      .Register(registry)),
       prompt_rows_(step_rows_.Add({{"kind", "prompt"}})),
       decode_rows_(step_rows_.Add({{"kind", "decode"}})),
-      answers_(prometheus::BuildCounter()
-                   .Name("router_answers_total")
-                   .Help("Answers ended by the engine, by reason")
-                   .Register(registry)),
       requests_(prometheus::BuildCounter()
                     .Name("router_requests_total")
                     .Help("Requests ended, by status code")
                     .Register(registry)),
       worker_families_(registry),
       seen_(static_cast<size_t>(num_experts)) {
+  auto& ended = prometheus::BuildCounter()
+                    .Name("router_answers_total")
+                    .Help("Answers ended, by the reason that their callers were told")
+                    .Register(registry);
+  for (const char* reason : kAnswerEnds) answers_.push_back(&ended.Add({{"reason", reason}}));
   auto& layers = prometheus::BuildCounter()
                      .Name("router_layer_pairs_total")
                      .Help("(row, expert) pairs routed, by layer")
@@ -206,9 +194,7 @@ void RouterMetrics::CountStep(int64_t num_rows, int64_t num_prompt_rows, double 
   decode_rows_.Increment(static_cast<double>(num_rows - num_prompt_rows));
 }
 
-void RouterMetrics::CountAnswer(EndReason reason, const absl::Status& status) {
-  answers_.Add({{"reason", NameOf(reason, status)}}).Increment();
-}
+void RouterMetrics::CountAnswer(AnswerEnd end) { answers_[static_cast<size_t>(end)]->Increment(); }
 
 void RouterMetrics::CountRequest(const absl::Status& status) {
   requests_.Add({{"code", absl::StatusCodeToString(status.code())}}).Increment();

@@ -15,9 +15,19 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "router/engine/token_stream.h"
 
 namespace coterie {
+
+// How an answer ended, as its caller was told.
+enum class AnswerEnd {
+  kStop,  // a stop token or a stop string
+  kToolCalls,
+  kLength,
+  kRepetition,  // a rail, as the next
+  kToolLoop,
+  kCancelled,  // or its caller went before the end
+  kFailed,
+};
 
 // Of the KV cache, now; the counts since the start.
 struct KvUse {
@@ -61,8 +71,7 @@ struct RouterMetrics {
   void SetKv(const KvUse& use);
   // One step: its rows, and how many of them belong to prompts.
   void CountStep(int64_t num_rows, int64_t num_prompt_rows, double seconds);
-  // How the engine ended a sequence.
-  void CountAnswer(EndReason reason, const absl::Status& status);
+  void CountAnswer(AnswerEnd end);
   // By the code of a request's end.
   void CountRequest(const absl::Status& status);
   void CountSent(int worker, int64_t num_bytes);
@@ -121,7 +130,7 @@ struct RouterMetrics {
   prometheus::Family<prometheus::Counter>& step_rows_;
   prometheus::Counter& prompt_rows_;
   prometheus::Counter& decode_rows_;
-  prometheus::Family<prometheus::Counter>& answers_;
+  std::vector<prometheus::Counter*> answers_;  // by AnswerEnd
   prometheus::Family<prometheus::Counter>& requests_;
   std::vector<prometheus::Histogram*> imbalance_;  // [kLayerGroups]
   WorkerFamilies worker_families_;

@@ -335,7 +335,6 @@ void Engine::CountToken(Sequence* sequence, absl::Time now) {
 void Engine::Finish(Sequence* sequence, EndReason reason, const absl::Status& status,
                     std::optional<int32_t> stop_id) {
   sequence->finished = true;
-  metrics_->CountAnswer(reason, status);
   {
     std::lock_guard<std::mutex> lock(mu_);
     const absl::Time now = absl::Now();

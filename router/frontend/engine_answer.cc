@@ -27,6 +27,25 @@ FinishReason FinishReasonOf(EndReason reason, const ChoiceReader& reader) {
   return FinishReason::kLength;
 }
 
+AnswerEnd EndOf(const AnswerDelta& last) {
+  if (absl::IsCancelled(last.status)) return AnswerEnd::kCancelled;
+  if (!last.status.ok()) return AnswerEnd::kFailed;
+  switch (last.finish) {
+    case FinishReason::kNone:
+    case FinishReason::kStop:
+      return AnswerEnd::kStop;
+    case FinishReason::kLength:
+      return AnswerEnd::kLength;
+    case FinishReason::kToolCalls:
+      return AnswerEnd::kToolCalls;
+    case FinishReason::kRepetition:
+      return AnswerEnd::kRepetition;
+    case FinishReason::kToolLoop:
+      return AnswerEnd::kToolLoop;
+  }
+  return AnswerEnd::kStop;
+}
+
 }  // namespace
 
 EngineAnswer::EngineAnswer(const Tokenizer* tokenizer, Options options,
@@ -42,6 +61,9 @@ EngineAnswer::~EngineAnswer() {
   SetListener(nullptr);
   if (!done()) status_.Update(absl::CancelledError("the client has gone"));
   Cancel();
+  for (const Choice& choice : choices_) {
+    if (!choice.done) metrics_->CountAnswer(AnswerEnd::kCancelled);
+  }
   metrics_->CountRequest(status_);
 }
 
@@ -118,6 +140,7 @@ void EngineAnswer::Fail(Choice* choice, const absl::Status& status, AnswerDelta*
 
 void EngineAnswer::MarkDone(Choice* choice, AnswerDelta* delta) {
   delta->last = true;
+  metrics_->CountAnswer(EndOf(*delta));
   choice->done = true;
   ++num_done_;
 }

@@ -103,6 +103,14 @@ class PlanBuilder {
   }
 
   int32_t Free() { return builder_.Add({.kind = GrammarNode::Kind::kFree}); }
+  // The answer ends here; where no token ends it, it is free.
+  int32_t End(bool of_calls) {
+    std::vector<int32_t> stops = plan_.stop_tokens;
+    if (tokens_ != nullptr && !of_calls && stops.size() > 1)
+      std::erase(stops, tokens_->response_begin);
+    if (stops.empty()) return Free();
+    return builder_.Control(std::move(stops), builder_.Add({.kind = GrammarNode::Kind::kFinished}));
+  }
   int32_t Split(const std::vector<int32_t>& ways) { return builder_.Split(ways); }
   OutputPlan& plan() { return plan_; }
 
@@ -115,14 +123,6 @@ class PlanBuilder {
 
  private:
   static constexpr absl::string_view kSchemaField = "response_format.json_schema.schema";
-
-  int32_t End(bool of_calls) {
-    std::vector<int32_t> stops = plan_.stop_tokens;
-    if (tokens_ != nullptr && !of_calls && stops.size() > 1)
-      std::erase(stops, tokens_->response_begin);
-    if (stops.empty()) return Free();
-    return builder_.Control(std::move(stops), builder_.Add({.kind = GrammarNode::Kind::kFinished}));
-  }
 
   absl::StatusOr<int32_t> Arguments(const Tool& tool, size_t index) {
     absl::StatusOr<int32_t> rule = DeclaredArguments(tool);
@@ -201,8 +201,10 @@ absl::StatusOr<TokenConstraintFactory> ConstrainChat(const ChatOutputRules& rule
   const bool may_call = !tools.empty() && rules.tool_choice != ToolChoice::kNone;
   const bool must_call = may_call && rules.tool_choice != ToolChoice::kAuto;
   if (is_text && may_call && !must_call) {
+    // A model that may not call again says in words what it would have called.
     plan.one_call = !rules.parallel_tool_calls;
-    ASSIGN_OR_RETURN(plan.in_call, builder.Call(tools, builder.Free()));
+    const int32_t after = plan.one_call ? builder.End(/*of_calls=*/true) : builder.Free();
+    ASSIGN_OR_RETURN(plan.in_call, builder.Call(tools, after));
     return builder.Finish();
   }
   std::vector<int32_t> ways;

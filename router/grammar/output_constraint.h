@@ -11,8 +11,8 @@
 //                   none         JSON
 //                   required …   calls only
 // Before it a channel of reasoning may come, in which everything is free but the end of the answer.
-// Without parallel_tool_calls there is one call. When the grammar is complete only stop tokens may
-// come.
+// Without parallel_tool_calls there is one call, and the answer ends with it. When the grammar is
+// complete only stop tokens may come.
 #ifndef COTERIE_ROUTER_GRAMMAR_OUTPUT_CONSTRAINT_H_
 #define COTERIE_ROUTER_GRAMMAR_OUTPUT_CONSTRAINT_H_
 

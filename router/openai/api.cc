@@ -71,8 +71,10 @@ std::unique_ptr<Exchange> Api::Handle(const ApiRequest& request, ReplySink* sink
   if (call.route.endpoint == Endpoint::kNone)
     return fail(ApiError::OfRequest(404, "There is no such page here.", "unknown_url"));
   if (!call.route.method_fits) {
-    call.headers.emplace_back("Allow", call.route.allow);
-    return fail(ApiError::OfRequest(405, absl::StrCat("This page takes ", call.route.allow, "."),
+    const std::string allow =
+        absl::StrCat(call.route.allow, options_.allow_all_origins ? ", OPTIONS" : "");
+    call.headers.emplace_back("Allow", allow);
+    return fail(ApiError::OfRequest(405, absl::StrCat("This page takes ", allow, "."),
                                     "method_not_allowed"));
   }
   const absl::Status authenticated = Authenticate(request, &call);
@@ -81,8 +83,12 @@ std::unique_ptr<Exchange> Api::Handle(const ApiRequest& request, ReplySink* sink
     SendPage(call, sink);
     return nullptr;
   }
-  if (!IsJson(request.Header("content-type"))) {
+  if (!IsJson(request)) {
     return fail(ApiError::OfRequest(415, "The Content-Type must be application/json.",
+                                    "unsupported_media_type"));
+  }
+  if (!IsPlain(request)) {
+    return fail(ApiError::OfRequest(415, "The Content-Encoding must be identity: send it as it is.",
                                     "unsupported_media_type"));
   }
   const auto body = ParseBody(request.body);

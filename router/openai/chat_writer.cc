@@ -81,14 +81,13 @@ class ChatStream : public ReplyWriter {
       if (part.kind == OutputPart::Kind::kText) return Chunk(choice, {{"content", event.text}});
       if (!is_call) return Chunk(choice, {{"reasoning_content", event.text}});
     }
-    if (!is_call || event.kind == PartEvent::Kind::kEnd) return "";
-    ChatJson call = {{"index", part.call_index}};
-    if (event.kind == PartEvent::Kind::kBegin) {
-      call["id"] = CallId(stamp_, choice, part.call_index);
-      call["type"] = "function";
-      call["function"]["name"] = part.name;
-    }
-    call["function"]["arguments"] = event.text;
+    if (!is_call || event.kind != PartEvent::Kind::kBegin) return "";
+    // Whole, in one chunk: some clients want id, type and name in every chunk of a call, others
+    // take an id for the beginning of a new one.
+    ChatJson call = {{"index", part.call_index},
+                     {"id", CallId(stamp_, choice, part.call_index)},
+                     {"type", "function"}};
+    call["function"] = {{"name", part.name}, {"arguments", part.text}};
     ChatJson delta;
     delta["tool_calls"].push_back(std::move(call));
     return Chunk(choice, std::move(delta));

@@ -29,11 +29,18 @@ std::string HarmlessHeader(const ApiRequest& request, absl::string_view name) {
   return harmless ? std::string(value) : "";
 }
 
-bool IsJson(absl::string_view content_type) {
+bool IsJson(const ApiRequest& request) {
+  const absl::string_view content_type = request.Header("content-type");
   const absl::string_view type =
       absl::StripAsciiWhitespace(content_type.substr(0, content_type.find(';')));
-  return type.empty() || absl::EqualsIgnoreCase(type, "application/json") ||
+  if (type.empty()) return request.Header("origin").empty();
+  return absl::EqualsIgnoreCase(type, "application/json") ||
          absl::EndsWithIgnoreCase(type, "+json");
+}
+
+bool IsPlain(const ApiRequest& request) {
+  const absl::string_view encoding = request.Header("content-encoding");
+  return encoding.empty() || absl::EqualsIgnoreCase(encoding, "identity");
 }
 
 }  // namespace coterie

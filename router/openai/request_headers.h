@@ -16,9 +16,12 @@ absl::string_view KeyOf(const ApiRequest& request);
 // than visible ASCII.
 std::string HarmlessHeader(const ApiRequest& request, absl::string_view name);
 
-// Simple clients send no Content-Type. Forms and plain text are refused, so that no page of another
-// site can post without a preflight.
-bool IsJson(absl::string_view content_type);
+// Simple clients send no Content-Type. Forms and plain text are refused, and from a browser what
+// has no type at all, so that no page of another site can post without a preflight.
+bool IsJson(const ApiRequest& request);
+
+// Bodies are taken as they are: no other Content-Encoding than `identity`.
+bool IsPlain(const ApiRequest& request);
 
 }  // namespace coterie
 

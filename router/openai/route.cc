@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/strip.h"
 
 namespace coterie {
@@ -28,6 +30,23 @@ constexpr Path kPaths[] = {
     {"", Endpoint::kRoot},
 };
 
+// With %XX as the byte it stands for: names of models have slashes, and clients escape them.
+std::string Unescaped(absl::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool is_escape = text[i] == '%' && i + 2 < text.size() &&
+                           absl::ascii_isxdigit(static_cast<unsigned char>(text[i + 1])) &&
+                           absl::ascii_isxdigit(static_cast<unsigned char>(text[i + 2]));
+    if (is_escape) {
+      out += absl::HexStringToBytes(text.substr(i + 1, 2));
+      i += 2;
+    } else {
+      out.push_back(text[i]);
+    }
+  }
+  return out;
+}
+
 bool IsPost(Endpoint endpoint) { return endpoint <= Endpoint::kCountTokens; }
 
 }  // namespace
@@ -42,11 +61,11 @@ Route FindRoute(absl::string_view method, absl::string_view path) {
   absl::string_view model = trimmed;
   if (absl::ConsumePrefix(&model, "/v1/models/") && !model.empty()) {
     route.endpoint = Endpoint::kModel;
-    route.model = std::string(model);
+    route.model = Unescaped(model);
   }
   if (route.endpoint == Endpoint::kNone) return route;
   const bool is_post = IsPost(route.endpoint);
-  route.allow = is_post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
+  route.allow = is_post ? "POST" : "GET, HEAD";
   route.method_fits = is_post ? method == "POST" : method == "GET" || method == "HEAD";
   return route;
 }

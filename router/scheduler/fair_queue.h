@@ -1,11 +1,13 @@
 // FairQueue: who is served next when more want to run than can. Pure bookkeeping: no clock of its
 // own, no threads.
 //
-// Order: what has waited longer than `promote_after` counts as of the highest priority, so that
-// nobody waits forever. Then the highest priority. Among equals the tenant that has been served the
-// fewest tokens for its weight (the virtual token counter of Sheng et al., "Fairness in Serving
-// Large Language Models", 2024), and of one tenant the item that came first. A tenant that comes
-// back after a pause is lifted to the least served of those who stayed: a pause earns no credit.
+// Order: the highest priority; among equals the tenant that has been served the fewest tokens for
+// its weight (the virtual token counter of Sheng et al., "Fairness in Serving Large Language
+// Models", 2024), and of one tenant the item that came first. So that nobody waits forever, one
+// goes before all when it has waited for `promote_after` and nothing of its tenant and priority
+// made progress meanwhile; a flood, of which something is served all the time, gains nothing by its
+// age. A tenant that comes back after a pause is lifted to the least served of those who stayed: a
+// pause earns no credit.
 //
 // Time and memory do not depend on how many wait, only on tenants and priorities.
 //
@@ -14,7 +16,7 @@
 //
 //   queue.Push(std::move(sequence), {.tenant = "a", .priority = 0, .arrived = now});
 //   if (Sequence* next = queue.Next(now); next != nullptr && Fits(*next)) Start(queue.Take(now));
-//   queue.Charge("a", 512);
+//   queue.Charge("a", 512); queue.Progressed("a", 0, now);
 #ifndef COTERIE_ROUTER_SCHEDULER_FAIR_QUEUE_H_
 #define COTERIE_ROUTER_SCHEDULER_FAIR_QUEUE_H_
 
@@ -62,10 +64,13 @@ class FairQueue {
     const Place place = Find(now);
     return place.lane == nullptr ? nullptr : &place.lane->front().item;
   }
+  // Whether it goes before all.
+  bool NextIsLate(absl::Time now) { return Find(now).late; }
   // Requires that there is one. From here on its tenant counts as active until Leave.
   Item Take(absl::Time now) {
     const Place place = Find(now);
     CHECK(place.lane != nullptr) << "nothing waits";
+    place.tenant->progressed[place.priority] = now;
     Item item = std::move(place.lane->front().item);
     place.lane->pop_front();
     if (place.lane->empty()) place.tenant->waiting.erase(place.priority);
@@ -84,6 +89,23 @@ class FairQueue {
   // `tokens` were computed for a tenant.
   void Charge(const std::string& name, int64_t tokens) {
     TenantOf(name).served += static_cast<double>(tokens) / WeightOf(name);
+  }
+  // Something of a tenant and a priority, taken before, was in a step.
+  void Progressed(const std::string& name, int priority, absl::Time now) {
+    TenantOf(name).progressed[priority] = now;
+  }
+  absl::Time LastProgress(const std::string& name, int priority) const {
+    const auto found = tenants_.find(name);
+    return found == tenants_.end() ? absl::InfinitePast() : found->second.LastProgress(priority);
+  }
+  // Tokens over weight; of a tenant that waits, or has something taken.
+  double ServedOf(const std::string& name) const {
+    const auto found = tenants_.find(name);
+    return found == tenants_.end() ? 0 : found->second.served;
+  }
+  double WeightOf(const std::string& name) const {
+    const auto found = options_.weights.find(name);
+    return found == options_.weights.end() ? 1 : found->second;
   }
 
   // leaves(item): true for one that goes away unserved.
@@ -112,6 +134,12 @@ class FairQueue {
     double served = 0;  // tokens over weight
     int64_t num_running = 0;
     std::map<int, Lane, std::greater<>> waiting;  // by priority, the highest first; none is empty
+    std::map<int, absl::Time> progressed;         // by priority
+
+    absl::Time LastProgress(int priority) const {
+      const auto found = progressed.find(priority);
+      return found == progressed.end() ? absl::InfinitePast() : found->second;
+    }
   };
   // A lane whose front is next.
   struct Place {
@@ -122,10 +150,6 @@ class FairQueue {
   };
 
   Tenant& TenantOf(const std::string& name) { return tenants_[name]; }
-  double WeightOf(const std::string& name) const {
-    const auto found = options_.weights.find(name);
-    return found == options_.weights.end() ? 1 : found->second;
-  }
 
   // The fewest served tokens of a tenant that waits or runs; 0 when none does.
   double LeastServedActive() const {
@@ -140,7 +164,8 @@ class FairQueue {
     Place best;
     for (auto& [name, tenant] : tenants_) {
       for (auto& [priority, lane] : tenant.waiting) {
-        const bool late = now - lane.front().arrived >= options_.promote_after;
+        const absl::Time since = std::max(lane.front().arrived, tenant.LastProgress(priority));
+        const bool late = now - since >= options_.promote_after;
         const Place place = {&tenant, &lane, priority, late};
         if (best.lane == nullptr || GoesBefore(place, best)) best = place;
       }

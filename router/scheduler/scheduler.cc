@@ -1,6 +1,7 @@
 #include "router/scheduler/scheduler.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <limits>
 #include <utility>
 
@@ -45,6 +46,13 @@ void Scheduler::ReleaseSiblings(Sequence* sequence) {
   for (SequencePtr& sibling : std::exchange(sequence->siblings, {})) Add(std::move(sibling));
 }
 
+bool Scheduler::IsLate(const Sequence& sequence, absl::Time now) const {
+  const EngineRequest& request = sequence.request;
+  const absl::Time since =
+      std::max(sequence.last_progress, waiting_.LastProgress(request.tenant, request.priority));
+  return now - since >= options_.promote_after;
+}
+
 // Besides its own, a block of each kind for those that run, so that it does not push them out with
 // their next tokens.
 bool Scheduler::FitsNow(const Sequence& sequence) {
@@ -55,21 +63,64 @@ bool Scheduler::FitsNow(const Sequence& sequence) {
          cache_->available_bytes();
 }
 
+std::vector<Scheduler::SequencePtr>::iterator Scheduler::NextYielded(absl::Time now) {
+  const auto goes_before = [&](const SequencePtr& a, const SequencePtr& b) {
+    const bool a_late = IsLate(*a, now), b_late = IsLate(*b, now);
+    if (a_late != b_late) return a_late;
+    if (a_late || a->rank != b->rank) return Senior(*a, *b);
+    const double a_served = waiting_.ServedOf(a->request.tenant),
+                 b_served = waiting_.ServedOf(b->request.tenant);
+    return a_served != b_served ? a_served < b_served : a->number < b->number;
+  };
+  return std::min_element(yielded_.begin(), yielded_.end(), goes_before);
+}
+
 Sequence* Scheduler::NextToAdmit(absl::Time now, bool* has_yielded) {
   SequencePtr* const next = waiting_.Next(now);
-  *has_yielded = !yielded_.empty() && (next == nullptr || yielded_.front()->rank >= (*next)->rank ||
-                                       IsLate(*yielded_.front(), now));
-  if (*has_yielded) return yielded_.front().get();
+  const auto yielded = NextYielded(now);
+  const auto goes_first = [&](const Sequence& a, const Sequence& b) {
+    if (IsLate(a, now)) return true;
+    if (a.rank != b.rank) return a.rank > b.rank;
+    return waiting_.ServedOf(a.request.tenant) <= waiting_.ServedOf(b.request.tenant);
+  };
+  *has_yielded = yielded != yielded_.end() && (next == nullptr || goes_first(**yielded, **next));
+  if (*has_yielded) return yielded->get();
   return next == nullptr ? nullptr : next->get();
 }
 
-// True when there is room now. Lower priorities give theirs up.
+// Who runs and should give its place to `sequence`, by its index; -1: nobody. The most junior of
+// the most served tenant that has been served more than the other and, for its weight, will still
+// hold no fewer places than the other then: so places move to where they even out, and never back.
+int64_t Scheduler::WhoHoldsTooMuchFor(const Sequence& sequence) const {
+  std::map<std::string, int64_t> places;
+  for (const SequencePtr& running : running_) ++places[running->request.tenant];
+  const auto share = [&](const std::string& tenant, int64_t change) {
+    return static_cast<double>(places[tenant] + change) / waiting_.WeightOf(tenant);
+  };
+  const std::string& own = sequence.request.tenant;
+  double most = waiting_.ServedOf(own);
+  int64_t found = -1;
+  for (int64_t i = num_running() - 1; i >= 0; --i) {
+    const Sequence& running = *running_[static_cast<size_t>(i)];
+    const double served = waiting_.ServedOf(running.request.tenant);
+    if (running.rank > sequence.rank || served <= most) continue;
+    if (share(running.request.tenant, -1) < share(own, 1)) continue;
+    most = served;
+    found = i;
+  }
+  return found;
+}
+
+// True when there is room now. Lower priorities give theirs up, and tenants that have more than
+// their share.
 bool Scheduler::MakePlaceFor(const Sequence& sequence, absl::Time now) {
   for (;;) {
     if (running_.empty()) return true;
     if (num_running() < options_.max_sequences && FitsNow(sequence)) return true;
-    if (running_.back()->rank >= sequence.rank) return false;
-    Yield(now);
+    int64_t gives = num_running() - 1;
+    if (running_.back()->rank >= sequence.rank) gives = WhoHoldsTooMuchFor(sequence);
+    if (gives < 0) return false;
+    Yield(static_cast<size_t>(gives), now);
   }
 }
 
@@ -81,16 +132,19 @@ void Scheduler::Admit(absl::Time now) {
     const Sequence* const first = NextToAdmit(now, &has_yielded);
     if (first != next) continue;
     if (!has_yielded) {
-      Start(waiting_.Take(now), now);
+      const bool late = waiting_.NextIsLate(now);
+      Start(waiting_.Take(now), late, now);
       continue;
     }
-    SequencePtr sequence = std::move(yielded_.front());
-    yielded_.erase(yielded_.begin());
-    Start(std::move(sequence), now);
+    const auto yielded = NextYielded(now);
+    SequencePtr sequence = std::move(*yielded);
+    yielded_.erase(yielded);
+    const bool late = IsLate(*sequence, now);
+    Start(std::move(sequence), late, now);
   }
 }
 
-void Scheduler::Start(SequencePtr sequence, absl::Time now) {
+void Scheduler::Start(SequencePtr sequence, bool late, absl::Time now) {
   sequence->kv = cache_->Start(sequence->request.tenant, sequence->tokens);
   // The same prompt again, one that parts from it in the last block, and one that goes on from it.
   // The second costs one sliding block: the checkpoints share the others.
@@ -101,7 +155,7 @@ void Scheduler::Start(SequencePtr sequence, absl::Time now) {
     sequence->started = now;
     sequence->num_cached = std::min(sequence->kv->num_resumed(), sequence->num_prompt());
   }
-  if (IsLate(*sequence, now)) Promote(sequence.get(), now);
+  if (late) Promote(sequence.get(), now);
   InsertBySeniority(&running_, std::move(sequence));
 }
 
@@ -128,10 +182,10 @@ void Scheduler::Rerank(absl::Time now) {
                    [](const SequencePtr& a, const SequencePtr& b) { return Senior(*a, *b); });
 }
 
-// The most junior gives its place and its blocks up.
-void Scheduler::Yield(absl::Time now) {
-  SequencePtr sequence = std::move(running_.back());
-  running_.pop_back();
+// One that runs gives its place and its blocks up.
+void Scheduler::Yield(size_t index, absl::Time now) {
+  SequencePtr sequence = std::move(running_[index]);
+  running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(index));
   sequence->kv->Finish(now, ResumeHint::kSoon);
   sequence->kv.reset();
   ++num_yields_;
@@ -143,24 +197,47 @@ bool Scheduler::GrowOrYield(Sequence* sequence, int64_t end, absl::Time now) {
   while (!sequence->kv->Grow(end, now)) {
     CHECK_GT(num_running(), 1) << "a sequence alone does not fit; Submit should have refused it";
     const bool is_last = running_.back().get() == sequence;
-    Yield(now);
+    Yield(running_.size() - 1, now);
     if (is_last) return false;
   }
   return true;
 }
 
+// Shares the rows of prompts out. The most senior has some in every step, so that the oldest is
+// never kept from its end.
+void Scheduler::GrantPromptRows() {
+  granted_.assign(running_.size(), 0);
+  std::vector<size_t> order;
+  for (size_t i = 0; i < running_.size(); ++i) {
+    if (running_[i]->num_pending() > 1) order.push_back(i);
+  }
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    if (running_[a]->rank != running_[b]->rank) return running_[a]->rank > running_[b]->rank;
+    return waiting_.ServedOf(running_[a]->request.tenant) <
+           waiting_.ServedOf(running_[b]->request.tenant);
+  });
+  int64_t left = options_.prefill_chunk;
+  const auto grant = [&](size_t i, int64_t most) {
+    const int64_t rows = std::min({most, left, running_[i]->num_pending() - granted_[i]});
+    granted_[i] += rows;
+    left -= rows;
+  };
+  if (!order.empty() && running_.front()->num_pending() > 1)
+    grant(0, std::max<int64_t>(1, options_.prefill_chunk / 16));
+  for (const size_t i : order) grant(i, left);
+}
+
 const std::vector<Scheduler::Part>& Scheduler::Plan(absl::Time now) {
   parts_.clear();
   Rerank(now);
-  int64_t prefill_left = options_.prefill_chunk;
+  GrantPromptRows();
   // Only those behind yield, so what is planned stays planned.
   for (size_t i = 0; i < running_.size(); ++i) {
     Sequence* const sequence = running_[i].get();
     const int64_t pending = sequence->num_pending(), begin = sequence->kv->num_tokens();
-    const int64_t rows = pending == 1 ? 1 : std::min(pending, prefill_left);
+    const int64_t rows = pending == 1 ? 1 : granted_[i];
     if (rows == 0) continue;
     if (!GrowOrYield(sequence, begin + rows, now)) break;
-    if (pending > 1) prefill_left -= rows;
     parts_.push_back({sequence, begin, begin + rows});
   }
   return parts_;
@@ -169,7 +246,9 @@ const std::vector<Scheduler::Part>& Scheduler::Plan(absl::Time now) {
 void Scheduler::Computed(const Part& part, absl::Time now) {
   part.sequence->last_progress = now;
   part.sequence->kv->Commit(part.sequence->tokens, part.end);
-  waiting_.Charge(part.sequence->request.tenant, part.end - part.begin);
+  const EngineRequest& request = part.sequence->request;
+  waiting_.Charge(request.tenant, part.end - part.begin);
+  waiting_.Progressed(request.tenant, request.priority, now);
 }
 
 void Scheduler::RemoveIf(absl::FunctionRef<bool(Sequence&)> leaves, absl::Time now) {

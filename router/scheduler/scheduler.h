@@ -1,12 +1,15 @@
 // Scheduler: who is in the next step, who waits, who yields. Pure bookkeeping over the KV cache: no
 // threads, no clock of its own, no model.
 //
-// A step has one row for every sequence in decode, and up to `prefill_chunk` rows of prompts, the
-// most senior first. Seniority is priority, then order of arrival. When memory runs out the most
+// A step has one row for every sequence in decode, and up to `prefill_chunk` rows of prompts: those
+// of the highest priority first, among them those of the least served tenant, a quarter kept for
+// the most senior. Seniority is priority, then order of arrival. When memory runs out the most
 // junior yields: its blocks go to the prefix index, and it resumes, with the same tokens, when
-// there is room again. Waiting sequences are admitted in the order of FairQueue, those that have
-// yielded before them; one of higher priority takes the place of a lower one. One that has
-// not been in a step for `promote_after` goes before all for as long.
+// there is room again. Waiting sequences are admitted in the order of FairQueue, those of a tenant
+// that have yielded before its others. One of higher priority takes the place of a lower one; one
+// of a tenant that has been served less, and holds fewer places, that of a tenant with more. One
+// that has not been in a step for `promote_after`, nor any of its tenant and priority, goes before
+// all for as long.
 //
 // Requires: one owner thread. Guarantees: the most senior sequence is in every step, so that every
 // step makes progress; one that was added leaves by RemoveIf only.
@@ -68,16 +71,18 @@ class Scheduler {
  private:
   static bool Senior(const Sequence& a, const Sequence& b);
   static void InsertBySeniority(std::vector<SequencePtr>* list, SequencePtr sequence);
-  bool IsLate(const Sequence& sequence, absl::Time now) const {
-    return now - sequence.last_progress >= options_.promote_after;
-  }
+  bool IsLate(const Sequence& sequence, absl::Time now) const;
   bool FitsNow(const Sequence& sequence);
+  // Who is next among those who have yielded; yielded_.end() when there is none.
+  std::vector<SequencePtr>::iterator NextYielded(absl::Time now);
   Sequence* NextToAdmit(absl::Time now, bool* has_yielded);
+  int64_t WhoHoldsTooMuchFor(const Sequence& sequence) const;
   bool MakePlaceFor(const Sequence& sequence, absl::Time now);
-  void Start(SequencePtr sequence, absl::Time now);
+  void Start(SequencePtr sequence, bool late, absl::Time now);
   void Promote(Sequence* sequence, absl::Time now) const;
   void Rerank(absl::Time now);
-  void Yield(absl::Time now);
+  void Yield(size_t index, absl::Time now);
+  void GrantPromptRows();
   bool GrowOrYield(Sequence* sequence, int64_t end, absl::Time now);
 
   const Options options_;
@@ -85,6 +90,7 @@ class Scheduler {
   FairQueue<SequencePtr> waiting_;
   std::vector<SequencePtr> yielded_, running_;  // most senior first
   std::vector<Part> parts_;
+  std::vector<int64_t> granted_;  // rows of prompts in the next step, by index in running_
   int64_t num_siblings_ = 0;
   int64_t num_yields_ = 0;
 };

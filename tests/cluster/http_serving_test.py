@@ -14,6 +14,7 @@ from http_router import CAPITAL, CAPITAL_ANSWER, STORY, Stream, chat, eventually
 MODEL = "tools/demo_model/checkpoint"
 # Some 1,500 tokens.
 SYSTEM = "You are a helpful assistant. " + "The weather in Oslo is sunny. Anna has a red chair and a blue lamp. " * 60
+RED, BLUE = {"Authorization": "Bearer key-of-red"}, {"x-api-key": "key-of-blue"}
 THINKING = {"chat_template_kwargs": {"enable_thinking": True}}
 
 
@@ -36,6 +37,13 @@ class HttpServingTest(unittest.TestCase):
         self.cluster.__enter__()
         self.addCleanup(self.cluster.__exit__)
         return self.cluster.http_address
+
+    def router_with_keys(self, *flags):
+        """The same with two tenants."""
+        with tempfile.NamedTemporaryFile("w", dir=os.environ.get("TEST_TMPDIR")) as keys:
+            keys.write("red key-of-red\nblue key-of-blue\n")
+            keys.flush()
+            return self.router(f"--api_keys_file={keys.name}", *flags)
 
     def stream(self, address, body, **how):
         stream = Stream(address, body, **how)
@@ -84,23 +92,19 @@ class HttpServingTest(unittest.TestCase):
         self.assertEqual(post(address, body).json()["choices"], reply.json()["choices"])
 
     def test_tenants_do_not_see_what_the_others_have_computed(self):
-        with tempfile.NamedTemporaryFile("w", dir=os.environ.get("TEST_TMPDIR")) as keys:
-            keys.write("red key-of-red\nblue key-of-blue\n")
-            keys.flush()
-            address = self.router(f"--api_keys_file={keys.name}")
+        address = self.router_with_keys()
         body = chat(messages=user(CAPITAL, SYSTEM))
         for headers in ({}, {"Authorization": "Bearer "}, {"Authorization": "Bearer key-of-nobody"}, {"Authorization": "Basic a2V5"}, {"x-api-key": "red"}):
             reply = post(address, body, headers=headers)
             self.assertEqual((reply.status, reply.error()["type"], reply.error()["code"]), (401, "authentication_error", "invalid_api_key"), headers)
         for path in ("/health", "/ready", "/metrics"):
             self.assertEqual(send(address, "GET", path).status, 200)
-        red, blue = {"Authorization": "Bearer key-of-red"}, {"x-api-key": "key-of-blue"}
-        first = post(address, body, headers=red)
+        first = post(address, body, headers=RED)
         self.assertEqual(first.status, 200, first)
-        self.assertGreater(cached(post(address, body, headers=red)), 0.9 * prompt_tokens(first))
-        others = post(address, body, headers=blue)
+        self.assertGreater(cached(post(address, body, headers=RED)), 0.9 * prompt_tokens(first))
+        others = post(address, body, headers=BLUE)
         self.assertEqual((cached(others), others.text()), (0, first.text()))
-        self.assertGreater(cached(post(address, body, headers=blue)), 0.9 * prompt_tokens(first))
+        self.assertGreater(cached(post(address, body, headers=BLUE)), 0.9 * prompt_tokens(first))
 
     def test_a_full_queue_says_when_to_come_back(self):
         address = self.router("--max_sequences=1", "--max_queued=2", "--max_queued_per_tenant=2")
@@ -163,6 +167,16 @@ class HttpServingTest(unittest.TestCase):
         for thread in threads:
             thread.join()
         self.assertEqual(finished, ["high", "none", "low", "low"])
+
+    def test_a_tenant_that_comes_does_not_wait_for_the_end_of_a_flood(self):
+        address = self.router_with_keys("--max_sequences=2")
+        flood = [self.stream(address, endless(500), headers=RED) for _ in range(6)]
+        eventually(lambda: in_hand(address)[:2] == (2, 4), 5, lambda: in_hand(address))
+        self.assertEqual(post(address, chat(), headers=BLUE).text(), CAPITAL_ANSWER)
+        self.assertEqual(metrics(address)['router_answers_total{reason="length"}'], 0, "the flood was still there")
+        self.assertEqual(metrics(address)["router_preemptions_total"], 1)
+        # Who gave the place up goes on as if nothing had been.
+        self.assertEqual(len({stream.text() for stream in flood}), 1)
 
     def test_reasoning_ends_with_its_budget(self):
         address = self.router()

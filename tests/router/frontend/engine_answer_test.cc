@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "absl/status/status.h"
 #include "prometheus/registry.h"
 #include "tests/model/chat/chat_tokenizers.h"
 
@@ -15,6 +16,16 @@ class EngineAnswerTest : public testing::Test {
     for (size_t i = 0; i < num_choices; ++i) streams_.push_back(std::make_shared<TokenStream>());
     return EngineAnswer(tokenizer_.get(), {.reader = {.stop = std::move(stop)}}, streams_,
                         &metrics_);
+  }
+  // How many answers have ended so.
+  double Ended(const std::string& reason) {
+    for (const prometheus::MetricFamily& family : registry_.Collect()) {
+      if (family.name != "router_answers_total") continue;
+      for (const prometheus::ClientMetric& metric : family.metric) {
+        if (metric.label.front().value == reason) return metric.counter.value;
+      }
+    }
+    return -1;
   }
   void Put(size_t choice, const std::string& text) {
     const std::vector<int32_t> tokens = *tokenizer_->Encode(text, ControlTokens::kPlainText);
@@ -64,6 +75,25 @@ TEST_F(EngineAnswerTest, AStopStringEndsItsChoiceAndCancelsIt) {
 TEST_F(EngineAnswerTest, WhoLetsGoOfAnAnswerCancelsIt) {
   { const EngineAnswer answer = Answer(2); }
   EXPECT_TRUE(streams_[0]->cancelled() && streams_[1]->cancelled());
+}
+
+TEST_F(EngineAnswerTest, AnAnswerIsCountedOnceByTheReasonThatItsCallerIsTold) {
+  {
+    EngineAnswer answer = Answer(4, {"END"});
+    Put(0, "one END two");
+    streams_[1]->End({.reason = EndReason::kLength});
+    streams_[2]->End({.reason = EndReason::kFailed, .status = absl::InternalError("NaN")});
+    answer.Poll();
+    // The engine has noticed that nobody reads on, and its end is of no interest any more.
+    streams_[0]->End({.reason = EndReason::kFailed, .status = absl::CancelledError("by the door")});
+    answer.Poll();
+    EXPECT_EQ(Ended("cancelled"), 0);
+  }
+  EXPECT_EQ(Ended("stop"), 1);
+  EXPECT_EQ(Ended("length"), 1);
+  EXPECT_EQ(Ended("failed"), 1);
+  EXPECT_EQ(Ended("cancelled"), 1) << "the one that had not ended when it was let go";
+  EXPECT_EQ(Ended("tool_calls"), 0);
 }
 
 }  // namespace

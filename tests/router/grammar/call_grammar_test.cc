@@ -204,8 +204,12 @@ TEST(CallGrammarTest, OneCallOrMoreThenTheEnd) {
   EXPECT_FALSE(Says(rules, call + call));
   rules = TwoTools(ToolChoice::kAuto);
   rules.parallel_tool_calls = false;
-  EXPECT_TRUE(Says(rules, "a" + call + "b"));
-  EXPECT_FALSE(Says(rules, "a" + call + "b" + call));
+  EXPECT_TRUE(Says(rules, "a" + call + "<|tool_response>"));
+  EXPECT_TRUE(Says(rules, "a" + call + "<turn|>"));
+  EXPECT_FALSE(Says(rules, "a" + call + "b"));
+  EXPECT_FALSE(Says(rules, "a" + call + call));
+  rules.parallel_tool_calls = true;
+  EXPECT_TRUE(Says(rules, "a" + call + "b" + call));
   rules = TwoTools(ToolChoice::kNone);
   EXPECT_TRUE(Says(rules, "free"));
   EXPECT_FALSE(Says(rules, "free" + call));

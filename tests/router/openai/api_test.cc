@@ -120,6 +120,13 @@ TEST_F(ApiTest, ListsModels) {
   EXPECT_EQ(list->at("data")[0]["created"], 5);
   Handle({"GET", "/v1/models/alias", {}, ""});
   EXPECT_EQ(ParseChatJson(sink_.reply.body)->at("id"), "alias");
+  options_.pages.models.push_back("google/gemma 4");
+  for (const char* path : {"/v1/models/google/gemma%204", "/v1/models/google%2Fgemma%204"}) {
+    Handle({"GET", path, {}, ""});
+    EXPECT_EQ(ParseChatJson(sink_.reply.body)->at("id"), "google/gemma 4") << path;
+  }
+  Handle({"GET", "/v1/models/alias%", {}, ""});
+  EXPECT_EQ(sink_.reply.status, 404);
   Handle({"GET", "/v1/models/other/name", {}, ""});
   EXPECT_EQ(sink_.reply.status, 404);
   EXPECT_EQ(Error()["code"], "model_not_found");
@@ -186,10 +193,15 @@ TEST_F(ApiTest, WhatIsNotThereIsToldOfInTheClientsForm) {
   EXPECT_EQ(Error()["code"], "unknown_url");
   Handle({"GET", kChat, {}, ""});
   EXPECT_EQ(sink_.reply.status, 405);
-  EXPECT_EQ(sink_.Header("Allow"), "POST, OPTIONS");
+  EXPECT_EQ(sink_.Header("Allow"), "POST");
   Handle({"POST", kChat, {{"Content-Type", "text/plain"}}, kHi + std::string("}")});
   EXPECT_EQ(sink_.reply.status, 415);
   Handle({"POST", kChat, {}, kHi + std::string("}")});
+  EXPECT_EQ(sink_.reply.status, 200);
+  Chat("", {{"Content-Encoding", "gzip"}});
+  EXPECT_EQ(sink_.reply.status, 415);
+  EXPECT_THAT(sink_.reply.body, HasSubstr("Content-Encoding"));
+  Chat("", {{"Content-Encoding", "Identity"}});
   EXPECT_EQ(sink_.reply.status, 200);
   Post(kChat, "{");
   EXPECT_EQ(sink_.reply.status, 400);
@@ -331,6 +343,10 @@ TEST_F(ApiTest, OtherOriginsAreForAFlagToAllow) {
   Handle({"OPTIONS", kChat, {}, ""});
   EXPECT_EQ(sink_.reply.status, 405);
   EXPECT_EQ(sink_.Header("Access-Control-Allow-Origin"), "");
+  // A page can post bytes without a type, and its browser asks nobody before.
+  Handle({"POST", kChat, {{"Origin", "http://page"}}, kHi + std::string("}")});
+  EXPECT_EQ(sink_.reply.status, 415);
+  EXPECT_TRUE(completions_.chats.empty());
   options_.allow_all_origins = true;
   Handle({"OPTIONS", kChat, {}, ""});
   EXPECT_EQ(sink_.reply.status, 204);

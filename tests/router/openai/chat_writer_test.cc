@@ -60,9 +60,7 @@ TEST(ChatWriterTest, CallsAreToTheByte) {
             frame + R"({"role":"assistant","content":""})" + more +  //
                 frame + R"({"reasoning_content":"hm"})" + more +     //
                 frame + R"({"tool_calls":[{"index":0,"id":"call_t0x0","type":"function",)" +
-                R"("function":{"name":"f","arguments":""}}]})" + more +  //
-                frame + R"({"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":1}"}}]})" +
-                more +  //
+                R"("function":{"name":"f","arguments":"{\"a\":1}"}}]})" + more +  //
                 frame + R"({},"logprobs":null,"finish_reason":"tool_calls"}]})" + "\n\n" +
                 "data: [DONE]\n\n");
 }

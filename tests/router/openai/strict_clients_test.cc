@@ -196,6 +196,29 @@ Message OpenAiAgents(const std::vector<ChatJson>& chunks) {
   return message;
 }
 
+// Those whose type of a chunk's call has no optional fields: all of them must be there every time.
+Message AllFieldsRequired(const std::vector<ChatJson>& chunks) {
+  Message message;
+  std::map<int, Call> calls;
+  for (const ChatJson& chunk : chunks) {
+    for (const ChatJson& choice : chunk.at("choices")) {
+      const ChatJson& delta = choice.at("delta");
+      message.content += StringOr(delta, "content");
+      message.reasoning += StringOr(delta, "reasoning_content");
+      for (const ChatJson& json : delta.value("tool_calls", ChatJson::array())) {
+        CHECK(json.contains("id") && json.contains("type")) << DumpJson(json);
+        CHECK(json.at("function").contains("name")) << DumpJson(json);
+        Call& call = calls[json.at("index")];
+        call.id = json["id"];
+        call.name = json["function"]["name"];
+        call.arguments += json["function"].at("arguments").get<std::string>();
+      }
+    }
+  }
+  for (const auto& [index, call] : calls) message.calls.push_back(call);
+  return message;
+}
+
 // The official client of Anthropic: blocks are appended to by index.
 Message AnthropicSdk(const std::vector<ChatJson>& events) {
   Message message;
@@ -319,7 +342,7 @@ TEST(StrictClientsTest, AllArriveAtTheSameMessageHoweverItWasSplit) {
   const std::vector<std::pair<const char*, Client>> clients = {
       {"OpenAI SDK", OpenAiSdk},       {"LangChain", LangChain},
       {"Vercel AI SDK", VercelAiSdk},  {"a new call at each id", NewCallAtEachId},
-      {"openai-agents", OpenAiAgents},
+      {"openai-agents", OpenAiAgents}, {"all fields required", AllFieldsRequired},
   };
   uint64_t places = 0;
   for (int round = 0; round < 200; ++round) {
@@ -345,21 +368,22 @@ TEST(StrictClientsTest, AStreamSaysWhatAWholeReplySays) {
   EXPECT_EQ(MessageOf(whole->at("choices")[0].at("message")), Expected("call_t0"));
 }
 
-// vllm#42696: the form that broke agents, and the one that it was to be replaced by.
-TEST(StrictClientsTest, IdAndNameStandInTheFirstChunkOfACallAndNowhereElse) {
+// vllm#42696: the form that broke agents had chunks without id and name; the one that was to
+// replace it repeats them, which breaks those that begin a new call at each id.
+TEST(StrictClientsTest, ACallIsOneChunkWithIdNameAndAllArguments) {
   std::map<int, int> num_chunks;
   for (const ChatJson& chunk : Stream(MakeChatWriter, Split(Events(), ~uint64_t{0}))) {
     for (const ChatJson& choice : chunk.at("choices")) {
       for (const ChatJson& call : choice.at("delta").value("tool_calls", ChatJson::array())) {
-        const bool is_first = num_chunks[call.at("index")]++ == 0;
-        EXPECT_EQ(call.contains("id"), is_first);
-        EXPECT_EQ(call.contains("type"), is_first);
-        EXPECT_EQ(call.at("function").contains("name"), is_first);
-        EXPECT_TRUE(call.at("function").at("arguments").is_string());
+        ++num_chunks[call.at("index")];
+        EXPECT_TRUE(call.at("id").is_string());
+        EXPECT_EQ(call.at("type"), "function");
+        EXPECT_TRUE(call.at("function").at("name").is_string());
+        EXPECT_TRUE(ChatJson::accept(call.at("function").at("arguments").get<std::string>()));
       }
     }
   }
-  EXPECT_EQ(num_chunks.size(), 2U);
+  EXPECT_EQ(num_chunks, (std::map<int, int>{{0, 1}, {1, 1}}));
 }
 
 }  // namespace
