@@ -11,7 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "expert_worker/expert_load.h"
+#include "expert_worker/channel/expert_load.h"
 #include "model/checkpoint.h"
 #include "model/tokenizer.h"
 #include "model/trunk.h"

@@ -22,7 +22,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "expert_worker/expert_load.h"
+#include "expert_worker/channel/expert_load.h"
 #include "kernels/parallel.h"
 #include "model/trunk.h"
 #include "router/experts/copy_choice.h"

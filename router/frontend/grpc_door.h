@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "expert_worker/expert_load.h"
+#include "expert_worker/channel/expert_load.h"
 #include "proto/chat.grpc.pb.h"
 #include "proto/generate.grpc.pb.h"
 #include "router/engine/engine.h"

@@ -34,7 +34,7 @@ class EngineAnswerTest : public testing::Test {
 
   const std::unique_ptr<const Tokenizer> tokenizer_ = ReadTokenizer("trained");
   prometheus::Registry registry_;
-  RouterMetrics metrics_{registry_, 1, 1, {}};
+  RouterMetrics metrics_{registry_, 1, 1};
   std::vector<std::shared_ptr<TokenStream>> streams_;
 };
 

@@ -2,8 +2,8 @@
 // rebalancer plans with, and what shows whether a model uses all its experts.
 //
 // Thread rule: Count by the engine's thread; Snapshot by any.
-#ifndef COTERIE_EXPERT_WORKER_EXPERT_LOAD_H_
-#define COTERIE_EXPERT_WORKER_EXPERT_LOAD_H_
+#ifndef COTERIE_EXPERT_WORKER_CHANNEL_EXPERT_LOAD_H_
+#define COTERIE_EXPERT_WORKER_CHANNEL_EXPERT_LOAD_H_
 
 #include <atomic>
 #include <cstdint>
@@ -45,4 +45,4 @@ class ExpertLoad {
 
 }  // namespace coterie
 
-#endif  // COTERIE_EXPERT_WORKER_EXPERT_LOAD_H_
+#endif  // COTERIE_EXPERT_WORKER_CHANNEL_EXPERT_LOAD_H_
