@@ -23,11 +23,14 @@ struct ExpertWorkerMetrics {
   prometheus::Counter& rows;
   prometheus::Counter& received_bytes;
   prometheus::Counter& sent_bytes;
+  prometheus::Gauge& queued;
+  prometheus::Counter& busy_seconds;
   prometheus::Histogram& compute_seconds;
   prometheus::Histogram& queue_seconds;
   prometheus::Gauge& resident_experts;
   prometheus::Gauge& resident_bytes;
   prometheus::Gauge& streams;
+  prometheus::Counter& streams_ended;
   prometheus::Gauge& draining;
   std::vector<prometheus::Counter*> layer_pairs;  // [num_layers]
   std::vector<prometheus::Counter*>

@@ -62,7 +62,7 @@ absl::Status Dispatcher::Send(int64_t layer, const EncodedRows& rows, const Rout
   }
   Abandon();  // of a layer that was never collected
   TakeAllLate();
-  begun_ = Clock::now();
+  begun_ = last_arrived_ = Clock::now();
   ResetHungLinks(begun_);
   layer_ = layer;
   rows_ = &rows;
@@ -81,6 +81,7 @@ absl::Status Dispatcher::Send(int64_t layer, const EncodedRows& rows, const Rout
   std::iota(slots.begin(), slots.end(), 0);
   RETURN_IF_ERROR(SendSlots(std::move(slots)));
   metrics_->CountImbalance(layer, choice_.imbalance());
+  sent_ = Clock::now();
   return absl::OkStatus();
 }
 
@@ -98,6 +99,8 @@ absl::StatusOr<Tensor> Dispatcher::Collect() {
   Abandon();
   metrics_->dispatch_wait_seconds.Observe(Seconds(Clock::now() - start).count());
   if (!status.ok()) return status;
+  metrics_->dense_branch_seconds.Observe(Seconds(start - sent_).count());
+  metrics_->exchange_seconds.Observe(Seconds(last_arrived_ - begun_).count());
   return Tensor(collected_.as<float>(), {num_slots_, rows_->num_cols()});
 }
 
@@ -251,15 +254,16 @@ absl::Status Dispatcher::TakeOutputs(const Flight& flight, const DispatchEnd& en
   });
   for (const int32_t slot : flight.slots)
     num_open_ -= std::exchange(is_open_[static_cast<size_t>(slot)], uint8_t{0});
-  const Clock::time_point now = Clock::now();
+  last_arrived_ = std::max(last_arrived_, end.arrived);
+  const Clock::duration took = end.arrived - flight.sent;
   workers_->pace(flight.worker)
-      .Answered(num_pairs, flight.cost, now - flight.sent, Seconds(combine.compute_seconds), now);
+      .Answered(num_pairs, flight.cost, took, Seconds(combine.compute_seconds), Clock::now());
   WorkerLoad& load = workers_->load(flight.worker);
   load.pairs += static_cast<uint64_t>(num_pairs);
   load.compute_ns += static_cast<uint64_t>(combine.compute_seconds * 1e9);
-  metrics_->CountReceived(flight.worker, num_pairs,
-                          num_pairs * EncodedRowBytes(combine.format, num_cols),
-                          combine.compute_seconds, Seconds(now - flight.sent).count());
+  metrics_->CountReceived(flight.worker,
+                          {num_pairs, num_pairs * EncodedRowBytes(combine.format, num_cols),
+                           combine.compute_seconds, combine.queue_seconds, Seconds(took).count()});
   return absl::OkStatus();
 }
 
@@ -333,6 +337,7 @@ absl::Status Dispatcher::HandleOverdue(Clock::time_point now) {
         continue;
       is_carried[at] = 1;
       slots.push_back(slot);
+      if (!std::exchange(flight.is_hedged, true)) metrics_->CountHedge(flight.worker);
     }
   }
   return SendSlots(std::move(slots));
@@ -349,7 +354,8 @@ void Dispatcher::TakeLate(const DispatchEnd& end) {
   const Clock::time_point now = Clock::now();
   if (!end.status.ok()) return workers_->pace(end.worker).Spoke(now);
   workers_->pace(end.worker)
-      .Answered(late.num_pairs, 0, now - late.sent, Seconds(end.combine.compute_seconds), now);
+      .Answered(late.num_pairs, 0, end.arrived - late.sent, Seconds(end.combine.compute_seconds),
+                now);
   metrics_->CountLate(end.worker);
 }
 

@@ -56,7 +56,7 @@ class Dispatcher {
     std::vector<int32_t> slots;  // in the order of the pairs
     double cost = 0;
     Clock::time_point sent, overdue;
-    bool is_overdue = false;
+    bool is_overdue = false, is_hedged = false;
   };
   // Given up, its slots answered by others or its step failed; its answer may still come.
   struct Abandoned {
@@ -94,7 +94,7 @@ class Dispatcher {
   Routing routing_;
   int64_t top_k_ = 0;
   int64_t num_slots_ = 0, num_open_ = 0;
-  Clock::time_point begun_;
+  Clock::time_point begun_, sent_, last_arrived_;
   std::vector<int> num_damaged_;                 // [workers] answers that were wrong
   std::optional<Clock::time_point> busy_since_;  // the first refusal
   std::vector<uint8_t> is_open_;                 // [slots] not answered yet
