@@ -59,8 +59,7 @@ namespace {
 
 // Where routers reach this worker.
 std::string AdvertisedAddress(const ServerOptions& server, int port) {
-  if (std::string given = absl::GetFlag(FLAGS_advertise_address); !given.empty())
-    return given;
+  if (std::string given = absl::GetFlag(FLAGS_advertise_address); !given.empty()) return given;
   if (absl::StartsWith(server.listen_address, "unix:")) return server.listen_address;
   if (server.listen_address != "0.0.0.0") return absl::StrCat(server.listen_address, ":", port);
   char host[HOST_NAME_MAX + 1] = {};

@@ -40,6 +40,10 @@ ExpertWorkerMetrics::ExpertWorkerMetrics(prometheus::Registry& registry, int64_t
                                  "Bytes of rows received from routers")),
       sent_bytes(
           MakeCounter(registry, "expert_worker_sent_bytes_total", "Bytes of rows sent to routers")),
+      queued(MakeGauge(registry, "expert_worker_queued_dispatches",
+                       "Dispatches that are here and not answered yet")),
+      busy_seconds(
+          MakeCounter(registry, "expert_worker_busy_seconds_total", "Time spent computing")),
       compute_seconds(prometheus::BuildHistogram()
                           .Name("expert_worker_compute_seconds")
                           .Help("Time to compute one dispatch")
@@ -59,6 +63,8 @@ ExpertWorkerMetrics::ExpertWorkerMetrics(prometheus::Registry& registry, int64_t
       dropped_experts(MakeCounter(registry, "expert_worker_dropped_experts_total",
                                   "Experts that a planner had this worker drop")),
       streams(MakeGauge(registry, "expert_worker_streams", "Routers connected")),
+      streams_ended(MakeCounter(registry, "expert_worker_streams_ended_total",
+                                "Streams of routers that have ended, for whatever reason")),
       draining(MakeGauge(registry, "expert_worker_draining", "1 while draining")),
       layer_pairs(MakeCounters(registry, "expert_worker_layer_pairs_total",
                                "(row, expert) pairs computed, by layer", "layer", num_layers)),

@@ -23,6 +23,8 @@ struct ExpertWorkerMetrics {
   prometheus::Counter& rows;
   prometheus::Counter& received_bytes;
   prometheus::Counter& sent_bytes;
+  prometheus::Gauge& queued;
+  prometheus::Counter& busy_seconds;
   prometheus::Histogram& compute_seconds;
   prometheus::Histogram& queue_seconds;
   prometheus::Gauge& resident_experts;
@@ -30,6 +32,7 @@ struct ExpertWorkerMetrics {
   prometheus::Counter& loaded_experts;   // by moves
   prometheus::Counter& dropped_experts;  // by moves
   prometheus::Gauge& streams;
+  prometheus::Counter& streams_ended;
   prometheus::Gauge& draining;
   std::vector<prometheus::Counter*> layer_pairs;  // [num_layers]
   std::vector<prometheus::Counter*>

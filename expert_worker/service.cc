@@ -62,6 +62,7 @@ class ExpertWorkerService::Session {
     std::lock_guard<std::mutex> lock(service_->mu_);
     service_->sessions_.erase(this);
     service_->metrics_->streams.Decrement();
+    service_->metrics_->streams_ended.Increment();
     service_->session_ended_.notify_all();
   }
 
@@ -280,7 +281,11 @@ absl::Status ExpertWorkerService::Compute(const v1::DispatchRequest& request, Di
                                           v1::CombineReply* reply) {
   const auto arrived = std::chrono::steady_clock::now();
   const bool has_place = num_waiting_.fetch_add(1) < max_waiting_;
-  const absl::Cleanup leave = [this] { num_waiting_.fetch_sub(1); };
+  metrics_->queued.Increment();
+  const absl::Cleanup leave = [this] {
+    num_waiting_.fetch_sub(1);
+    metrics_->queued.Decrement();
+  };
   if (!has_place) {
     return absl::ResourceExhaustedError(
         absl::StrCat("dispatch: ", max_waiting_, " are here already; try another copy, or later"));
@@ -309,6 +314,7 @@ absl::Status ExpertWorkerService::Compute(const v1::DispatchRequest& request, Di
   reply->set_compute_ns(static_cast<uint64_t>(std::chrono::nanoseconds(took).count()));
   metrics_->compute_seconds.Observe(std::chrono::duration<double>(took).count());
   compute_ns_ += static_cast<uint64_t>(std::chrono::nanoseconds(took).count());
+  metrics_->busy_seconds.Increment(std::chrono::duration<double>(took).count());
   CountPairs(*batch);
   return absl::OkStatus();
 }

@@ -7,6 +7,7 @@
 #define COTERIE_KERNELS_PARALLEL_H_
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -19,9 +20,10 @@ namespace coterie {
 
 class Parallel {
  public:
-  // `num_threads` counts the caller. Idle threads look for work for `spin_us` before they sleep: a
-  // wake-up across cores costs about 50 us, and a token has some 300 parallel regions; spinning
-  // longer takes the core from other processes.
+  // `num_threads` counts the caller. Whoever waits, for work or for the others to end, looks for
+  // `spin_us` before it sleeps: a wake-up across cores costs about 50 us, and a token has some 300
+  // parallel regions. Spinning longer keeps a core from threads that could use it, of this process
+  // and of others: the system brings runnable threads to a core that sleeps, not to one that spins.
   explicit Parallel(int num_threads, int spin_us = 50);
   ~Parallel();
   Parallel(const Parallel&) = delete;
@@ -34,16 +36,20 @@ class Parallel {
   void For(int64_t num_tasks, absl::FunctionRef<void(int64_t task)> body);
 
  private:
-  void Work(int spin_us);
+  void Work();
   void RunTasks();
+  // False when that did not come to be before it is time to sleep.
+  bool SpinUntil(absl::FunctionRef<bool()> is_so);
+  void WaitUntilNobodyIsInside();
 
+  const std::chrono::microseconds spin_;
   std::mutex mu_;
-  std::condition_variable wake_;
+  std::condition_variable wake_, left_;
   std::vector<std::thread> threads_;
-  std::atomic<uint64_t> generation_{0};  // counts calls of For; a change is the signal to work
+  std::atomic<uint64_t> state_{0};  // of the call of For: parallel.cc
   std::atomic<bool> stop_{false};
   std::atomic<int> sleepers_{0};
-  std::atomic<int> busy_{0};  // pool threads that have not yet finished this generation
+  std::atomic<bool> owner_sleeps_{false};
   std::atomic<int64_t> next_task_{0};
   int64_t num_tasks_ = 0;
   const absl::FunctionRef<void(int64_t)>* body_ = nullptr;

@@ -72,6 +72,12 @@ RouterMetrics::RouterMetrics(prometheus::Registry& registry, int64_t num_layers,
       decode_step_seconds(MakeHistogram(registry, "router_decode_step_seconds",
                                         "One step of one token for every running request", 1e-3,
                                         10)),
+      exchange_seconds(
+          MakeHistogram(registry, "router_exchange_seconds",
+                        "From sending a layer's rows to the arrival of the last answer", 10e-6, 5)),
+      dense_branch_seconds(MakeHistogram(registry, "router_dense_branch_seconds",
+                                         "The dense branch of one layer, while its rows are away",
+                                         10e-6, 5)),
       dispatch_wait_seconds(MakeHistogram(registry, "router_dispatch_wait_seconds",
                                           "Wait for experts after the dense branch, one layer",
                                           10e-6, 5)),
@@ -143,6 +149,9 @@ RouterMetrics::WorkerFamilies::WorkerFamilies(prometheus::Registry& registry)
                           "(row, expert) pairs computed by a worker")),
       compute_seconds(CounterFamily(registry, "router_worker_compute_seconds_total",
                                     "Time a worker says it computed")),
+      queue_seconds(CounterFamily(registry, "router_worker_queue_seconds_total",
+                                  "Time that a worker says dispatches waited for those of other "
+                                  "routers")),
       connected(prometheus::BuildGauge()
                     .Name("router_worker_connected")
                     .Help("1 while the link to a worker is up")
@@ -151,19 +160,32 @@ RouterMetrics::WorkerFamilies::WorkerFamilies(prometheus::Registry& registry)
                          .Name("router_worker_answer_seconds")
                          .Help("From sending a dispatch to its answer")
                          .Register(registry)),
+      link_seconds(prometheus::BuildHistogram()
+                       .Name("router_worker_link_seconds")
+                       .Help("Time of an answer that its worker neither computed nor let it wait")
+                       .Register(registry)),
       resent(CounterFamily(registry, "router_dispatch_resends_total",
                            "Dispatches sent to other copies because a worker failed")),
       overdue(CounterFamily(registry, "router_dispatch_overdue_total",
-                            "Dispatches whose answer was overdue, and then asked of other copies")),
+                            "Dispatches whose answer was overdue")),
+      hedges(CounterFamily(registry, "router_dispatch_hedges_total",
+                           "Overdue dispatches whose rows were asked of other copies as well")),
       late(CounterFamily(registry, "router_late_answers_total",
                          "Answers that came when nobody waited for them any more")) {}
 
 RouterMetrics::Worker RouterMetrics::WorkerFamilies::Add(const std::string& name) {
   const prometheus::Labels labels = {{"worker", name}};
-  return {&sent_bytes.Add(labels), &received_bytes.Add(labels),
-          &pairs.Add(labels),      &compute_seconds.Add(labels),
-          &connected.Add(labels),  &answer_seconds.Add(labels, DoublingBuckets(50e-6, 5)),
-          &resent.Add(labels),     &overdue.Add(labels),
+  return {&sent_bytes.Add(labels),
+          &received_bytes.Add(labels),
+          &pairs.Add(labels),
+          &compute_seconds.Add(labels),
+          &queue_seconds.Add(labels),
+          &connected.Add(labels),
+          &answer_seconds.Add(labels, DoublingBuckets(50e-6, 5)),
+          &link_seconds.Add(labels, DoublingBuckets(10e-6, 5)),
+          &resent.Add(labels),
+          &overdue.Add(labels),
+          &hedges.Add(labels),
           &late.Add(labels)};
 }
 
@@ -204,13 +226,16 @@ void RouterMetrics::CountSent(int worker, int64_t num_bytes) {
   workers_[static_cast<size_t>(worker)].sent_bytes->Increment(static_cast<double>(num_bytes));
 }
 
-void RouterMetrics::CountReceived(int worker, int64_t num_pairs, int64_t num_bytes,
-                                  double compute_seconds, double answer_seconds) {
+void RouterMetrics::CountReceived(int worker, const Answer& answer) {
   Worker& w = workers_[static_cast<size_t>(worker)];
-  w.pairs->Increment(static_cast<double>(num_pairs));
-  w.received_bytes->Increment(static_cast<double>(num_bytes));
-  w.compute_seconds->Increment(compute_seconds);
-  w.answer_seconds->Observe(answer_seconds);
+  w.pairs->Increment(static_cast<double>(answer.num_pairs));
+  w.received_bytes->Increment(static_cast<double>(answer.num_bytes));
+  w.compute_seconds->Increment(answer.compute_seconds);
+  w.queue_seconds->Increment(answer.queue_seconds);
+  w.answer_seconds->Observe(answer.answer_seconds);
+  // A worker may say anything.
+  w.link_seconds->Observe(
+      std::max(0.0, answer.answer_seconds - answer.compute_seconds - answer.queue_seconds));
 }
 
 void RouterMetrics::CountResent(int worker) {
@@ -219,6 +244,10 @@ void RouterMetrics::CountResent(int worker) {
 
 void RouterMetrics::CountOverdue(int worker) {
   workers_[static_cast<size_t>(worker)].overdue->Increment();
+}
+
+void RouterMetrics::CountHedge(int worker) {
+  workers_[static_cast<size_t>(worker)].hedges->Increment();
 }
 
 void RouterMetrics::CountLate(int worker) {

@@ -60,6 +60,8 @@ struct RouterMetrics {
   prometheus::Histogram& time_per_token_seconds;
   prometheus::Histogram& prefill_step_seconds;
   prometheus::Histogram& decode_step_seconds;
+  prometheus::Histogram& exchange_seconds;
+  prometheus::Histogram& dense_branch_seconds;
   prometheus::Histogram& dispatch_wait_seconds;
   prometheus::Histogram& distinct_experts;
   prometheus::Counter& expert_outage_seconds;
@@ -75,11 +77,18 @@ struct RouterMetrics {
   // By the code of a request's end.
   void CountRequest(const absl::Status& status);
   void CountSent(int worker, int64_t num_bytes);
-  void CountReceived(int worker, int64_t num_pairs, int64_t num_bytes, double compute_seconds,
-                     double answer_seconds);
+  // What one answer was: the worker says how long it computed and, before that, did others' work.
+  struct Answer {
+    int64_t num_pairs = 0, num_bytes = 0;
+    double compute_seconds = 0, queue_seconds = 0;
+    double answer_seconds = 0;  // from sending to its arrival
+  };
+  void CountReceived(int worker, const Answer& answer);
   // Rows were sent to another copy, because of this worker: it failed, or its answer was overdue.
   void CountResent(int worker);
   void CountOverdue(int worker);
+  // Rows of an overdue dispatch were asked of another copy.
+  void CountHedge(int worker);
   // An answer came when others had given it already.
   void CountLate(int worker);
   void SetConnected(int worker, bool connected);
@@ -94,10 +103,13 @@ struct RouterMetrics {
     prometheus::Counter* received_bytes;
     prometheus::Counter* pairs;
     prometheus::Counter* compute_seconds;
+    prometheus::Counter* queue_seconds;
     prometheus::Gauge* connected;
     prometheus::Histogram* answer_seconds;
+    prometheus::Histogram* link_seconds;
     prometheus::Counter* resent;
     prometheus::Counter* overdue;
+    prometheus::Counter* hedges;
     prometheus::Counter* late;
   };
 
@@ -109,10 +121,13 @@ struct RouterMetrics {
     prometheus::Family<prometheus::Counter>& received_bytes;
     prometheus::Family<prometheus::Counter>& pairs;
     prometheus::Family<prometheus::Counter>& compute_seconds;
+    prometheus::Family<prometheus::Counter>& queue_seconds;
     prometheus::Family<prometheus::Gauge>& connected;
     prometheus::Family<prometheus::Histogram>& answer_seconds;
+    prometheus::Family<prometheus::Histogram>& link_seconds;
     prometheus::Family<prometheus::Counter>& resent;
     prometheus::Family<prometheus::Counter>& overdue;
+    prometheus::Family<prometheus::Counter>& hedges;
     prometheus::Family<prometheus::Counter>& late;
   };
 

@@ -9,6 +9,7 @@ namespace coterie {
 DispatchInbox::DispatchInbox(std::chrono::microseconds spin) : spin_(spin) {}
 
 void DispatchInbox::Put(DispatchEnd end) {
+  end.arrived = Clock::now();
   {
     std::lock_guard<std::mutex> lock(mu_);
     ends_.push_back(std::move(end));

@@ -29,6 +29,7 @@ struct CombineBatch {
   int64_t num_pairs = 0;
   const std::byte* data = nullptr;
   double compute_seconds = 0;  // what the worker says it took
+  double queue_seconds = 0;    // and how long other routers' dispatches kept it waiting
   const std::byte* row(int64_t pair) const {
     return data + pair * EncodedRowBytes(format, num_cols);
   }
@@ -41,15 +42,18 @@ struct DispatchEnd {
   absl::Status status;
   CombineBatch combine;                // when OK
   std::shared_ptr<const void> memory;  // what `combine` points into
+  // When it came in; set by the inbox. The engine may look much later.
+  std::chrono::steady_clock::time_point arrived{};
 };
 
 class DispatchInbox {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // spin: how long Next looks for an end before it sleeps; it offers its core to others meanwhile.
-  // To be woken costs some 50 us, and every layer of every token waits here.
-  explicit DispatchInbox(std::chrono::microseconds spin = std::chrono::microseconds(2000));
+  // spin: how long Next looks for an end before it sleeps. To be woken costs some 50 us, and every
+  // layer of every token waits here; but a core that spins is one that the system gives to nobody
+  // else, and on a machine that router and workers share, theirs is the work that is waited for.
+  explicit DispatchInbox(std::chrono::microseconds spin = std::chrono::microseconds(100));
 
   void Put(DispatchEnd end);
   // A link came up or was lost.

@@ -119,6 +119,7 @@ absl::Status ReadCombine(const v1::CombineReply& frame, CombineBatch* batch) {
   batch->data = reinterpret_cast<const std::byte*>(frame.rows().data());
   RETURN_IF_ERROR(CheckFinite(batch->format, batch->data, batch->num_pairs, batch->num_cols));
   batch->compute_seconds = static_cast<double>(frame.compute_ns()) * 1e-9;
+  batch->queue_seconds = static_cast<double>(frame.queue_ns()) * 1e-9;
   return absl::OkStatus();
 }
 

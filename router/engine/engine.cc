@@ -26,9 +26,9 @@ Engine::Engine(const ModelConfig* config, Options options, Step* step, KvCache* 
       options_(std::move(options)),
       step_(step),
       cache_(cache),
-      workers_(workers),
       metrics_(metrics),
       pool_(pool),
+      worker_watch_(workers, metrics),
       scheduler_({.max_sequences = options_.max_sequences,
                   .prefill_chunk = cache->options().prefill_chunk,
                   .tenant_weights = options_.tenant_weights,
@@ -376,28 +376,8 @@ void Engine::Publish() {
                    .num_yields = scheduler_.num_yields()});
   num_running_ = scheduler_.num_running();
   num_waiting_ = scheduler_.num_waiting();
-  PublishWorkers();
-}
-
-// One line for a worker that came or went.
-void Engine::PublishWorkers() {
   metrics_->expert_outage_seconds.Increment(absl::ToDoubleSeconds(outage_.TakeWaited()));
-  metrics_->expert_copies_min.Set(static_cast<double>(workers_->num_copies_min()));
-  const std::vector<WorkerSet::Worker> workers = workers_->Describe();
-  for (size_t i = worker_connected_.size(); i < workers.size(); ++i) {
-    if (metrics_->num_workers() <= static_cast<int>(i)) metrics_->AddWorker(workers[i].name);
-    worker_connected_.push_back(false);
-  }
-  for (size_t i = 0; i < workers.size(); ++i) {
-    metrics_->SetConnected(static_cast<int>(i), workers[i].connected);
-    if (worker_connected_[i] == workers[i].connected) continue;
-    worker_connected_[i] = workers[i].connected;
-    workers[i].connected
-        ? LogInfo("worker joined",
-                  {{"address", workers[i].name}, {"experts", workers[i].held.num_held()}})
-        : LogWarning("worker lost",
-                     {{"address", workers[i].name}, {"reason", workers[i].status.message()}});
-  }
+  worker_watch_.Look();
 }
 
 }  // namespace coterie

@@ -24,6 +24,7 @@
 #include "router/engine/sequence.h"
 #include "router/engine/step.h"
 #include "router/experts/worker_set.h"
+#include "router/experts/worker_watch.h"
 #include "router/kv/kv_cache.h"
 #include "router/metrics.h"
 #include "router/scheduler/scheduler.h"
@@ -103,20 +104,18 @@ class Engine {
               std::optional<int32_t> stop_id = std::nullopt);
   void NoLongerQueued(Sequence* sequence);
   void Publish();
-  void PublishWorkers();
 
   const ModelConfig* const config_;
   const Options options_;
   Step* const step_;
   KvCache* const cache_;
-  WorkerSet* const workers_;
   RouterMetrics* const metrics_;
   Parallel* const pool_;
   std::atomic<int64_t> num_running_{0}, num_waiting_{0};
   std::atomic<uint64_t> num_submitted_{0};
 
   // The engine thread's own.
-  std::vector<bool> worker_connected_;
+  WorkerWatch worker_watch_;
   Scheduler scheduler_;
   OutageWait outage_;
   std::vector<StepRow> rows_;

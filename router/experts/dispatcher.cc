@@ -50,7 +50,8 @@ Dispatcher::Dispatcher(WorkerSet* workers, absl::Duration timeout, RouterMetrics
       timeout_(absl::ToChronoNanoseconds(timeout)),
       metrics_(metrics),
       load_(load),
-      pool_(pool) {}
+      pool_(pool),
+      late_(workers, timeout_, metrics) {}
 
 absl::Status Dispatcher::Send(int64_t layer, const EncodedRows& rows, const Routing& routing) {
   for (int64_t row = 0; row < rows.num_rows(); ++row) {
@@ -60,9 +61,9 @@ absl::Status Dispatcher::Send(int64_t layer, const EncodedRows& rows, const Rout
                      " is NaN or infinite: the model's weights are damaged or out of range"));
   }
   Abandon();  // of a layer that was never collected
-  TakeAllLate();
-  begun_ = Clock::now();
-  ResetHungLinks(begun_);
+  late_.TakeAll();
+  begun_ = last_arrived_ = Clock::now();
+  late_.ResetHungLinks(begun_);
   layer_ = layer;
   rows_ = &rows;
   routing_ = routing;
@@ -81,6 +82,7 @@ absl::Status Dispatcher::Send(int64_t layer, const EncodedRows& rows, const Rout
   std::iota(slots.begin(), slots.end(), 0);
   RETURN_IF_ERROR(SendSlots(std::move(slots)));
   metrics_->CountImbalance(layer, choice_.imbalance());
+  sent_ = Clock::now();
   return absl::OkStatus();
 }
 
@@ -98,6 +100,8 @@ absl::StatusOr<Tensor> Dispatcher::Collect() {
   Abandon();
   metrics_->dispatch_wait_seconds.Observe(Seconds(Clock::now() - start).count());
   if (!status.ok()) return status;
+  metrics_->dense_branch_seconds.Observe(Seconds(start - sent_).count());
+  metrics_->exchange_seconds.Observe(Seconds(last_arrived_ - begun_).count());
   return Tensor(collected_.as<float>(), {num_slots_, rows_->num_cols()});
 }
 
@@ -228,7 +232,7 @@ absl::Status Dispatcher::Take(const DispatchEnd& end) {
     return flight.worker == end.worker && flight.id == end.id;
   });
   if (at == flights_.end()) {
-    TakeLate(end);
+    late_.Take(end);
     return absl::OkStatus();
   }
   const Flight flight = std::move(*at);
@@ -262,15 +266,16 @@ absl::Status Dispatcher::TakeOutputs(const Flight& flight, const DispatchEnd& en
   });
   for (const int32_t slot : flight.slots)
     num_open_ -= std::exchange(is_open_[static_cast<size_t>(slot)], uint8_t{0});
-  const Clock::time_point now = Clock::now();
+  last_arrived_ = std::max(last_arrived_, end.arrived);
+  const Clock::duration took = end.arrived - flight.sent;
   workers_->pace(flight.worker)
-      .Answered(num_pairs, flight.cost, now - flight.sent, Seconds(combine.compute_seconds), now);
+      .Answered(num_pairs, flight.cost, took, Seconds(combine.compute_seconds), Clock::now());
   WorkerLoad& load = workers_->load(flight.worker);
   load.pairs += static_cast<uint64_t>(num_pairs);
   load.compute_ns += static_cast<uint64_t>(combine.compute_seconds * 1e9);
-  metrics_->CountReceived(flight.worker, num_pairs,
-                          num_pairs * EncodedRowBytes(combine.format, num_cols),
-                          combine.compute_seconds, Seconds(now - flight.sent).count());
+  metrics_->CountReceived(flight.worker,
+                          {num_pairs, num_pairs * EncodedRowBytes(combine.format, num_cols),
+                           combine.compute_seconds, combine.queue_seconds, Seconds(took).count()});
   return absl::OkStatus();
 }
 
@@ -331,7 +336,7 @@ absl::Status Dispatcher::HandleOverdue(Clock::time_point now) {
     if (flight.overdue > now) continue;
     flight.overdue = now + kRecheck;
     if (now - flight.sent > timeout_) {
-      ResetHung(flight.worker);  // its end comes to the inbox
+      late_.ResetHung(flight.worker);  // its end comes to the inbox
       continue;
     }
     for (const int32_t slot : flight.slots) {
@@ -345,54 +350,17 @@ absl::Status Dispatcher::HandleOverdue(Clock::time_point now) {
         continue;
       is_carried[at] = 1;
       slots.push_back(slot);
+      if (!std::exchange(flight.is_hedged, true)) metrics_->CountHedge(flight.worker);
     }
   }
   return SendSlots(std::move(slots));
 }
 
-// An answer that nobody waits for: it only shows that its worker is alive.
-void Dispatcher::TakeLate(const DispatchEnd& end) {
-  const auto at = std::find_if(abandoned_.begin(), abandoned_.end(), [&](const Abandoned& a) {
-    return a.worker == end.worker && a.id == end.id;
-  });
-  if (at == abandoned_.end()) return;
-  const Abandoned late = *at;
-  abandoned_.erase(at);
-  const Clock::time_point now = Clock::now();
-  if (!end.status.ok()) return workers_->pace(end.worker).Spoke(now);
-  workers_->pace(end.worker)
-      .Answered(late.num_pairs, 0, now - late.sent, Seconds(end.combine.compute_seconds), now);
-  metrics_->CountLate(end.worker);
-}
-
-void Dispatcher::TakeAllLate() {
-  while (const auto end = workers_->inbox().Next(Clock::time_point::min())) TakeLate(*end);
-}
-
 void Dispatcher::Abandon() {
   for (const Flight& flight : flights_) {
-    abandoned_.push_back(
-        {flight.worker, flight.id, static_cast<int64_t>(flight.slots.size()), flight.sent});
+    late_.Await({flight.worker, flight.id, static_cast<int64_t>(flight.slots.size()), flight.sent});
   }
   flights_.clear();
-}
-
-// Nobody waits for these any more, so nobody else would notice.
-void Dispatcher::ResetHungLinks(Clock::time_point now) {
-  std::vector<int> hung;
-  std::erase_if(abandoned_, [&](const Abandoned& a) {
-    if (now - a.sent <= timeout_) return false;
-    hung.push_back(a.worker);
-    return true;
-  });
-  for (const int worker : hung) ResetHung(worker);
-}
-
-void Dispatcher::ResetHung(int worker) {
-  ExpertChannel& channel = workers_->channel(worker);
-  channel.Reset(absl::DeadlineExceededError(
-      absl::StrCat("expert worker ", channel.name(), ": no answer to a dispatch in ",
-                   absl::FormatDuration(absl::FromChrono(timeout_)))));
 }
 
 Dispatcher::Clock::time_point Dispatcher::NextTimer() const {

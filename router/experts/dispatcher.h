@@ -26,6 +26,7 @@
 #include "kernels/parallel.h"
 #include "model/trunk.h"
 #include "router/experts/copy_choice.h"
+#include "router/experts/late_answers.h"
 #include "router/experts/worker_set.h"
 #include "router/metrics.h"
 
@@ -56,14 +57,7 @@ class Dispatcher {
     std::vector<int32_t> slots;  // in the order of the pairs
     double cost = 0;
     Clock::time_point sent, overdue;
-    bool is_overdue = false;
-  };
-  // Given up, its slots answered by others or its step failed; its answer may still come.
-  struct Abandoned {
-    int worker;
-    uint64_t id;
-    int64_t num_pairs;
-    Clock::time_point sent;
+    bool is_overdue = false, is_hedged = false;
   };
 
   void FitWorkers();
@@ -76,11 +70,7 @@ class Dispatcher {
   absl::Status Resend(const Flight& flight, const absl::Status& reason);
   absl::Status NoteFailure(int worker, const absl::Status& reason);
   absl::Status HandleOverdue(Clock::time_point now);
-  void TakeLate(const DispatchEnd& end);
-  void TakeAllLate();
   void Abandon();
-  void ResetHungLinks(Clock::time_point now);
-  void ResetHung(int worker);
   Clock::time_point NextTimer() const;
 
   WorkerSet* const workers_;
@@ -95,7 +85,7 @@ class Dispatcher {
   Routing routing_;
   int64_t top_k_ = 0;
   int64_t num_slots_ = 0, num_open_ = 0;
-  Clock::time_point begun_;
+  Clock::time_point begun_, sent_, last_arrived_;
   std::vector<int> num_damaged_;                 // [workers] answers that were wrong
   std::optional<Clock::time_point> busy_since_;  // the first refusal
   std::vector<uint8_t> is_open_;                 // [slots] not answered yet
@@ -104,7 +94,7 @@ class Dispatcher {
   std::vector<Flight> flights_;
   Buffer collected_;
 
-  std::vector<Abandoned> abandoned_;
+  LateAnswers late_;
 
   // Scratch.
   CopyChoice choice_;

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <numeric>
+#include <thread>
+#include <vector>
 
 namespace coterie {
 namespace {
@@ -30,6 +32,23 @@ TEST(ParallelTest, RegionsSeeWhatWasWrittenBeforeThem) {
       out[static_cast<size_t>(task)] = in[static_cast<size_t>(task)] * 2;
     });
     for (int64_t i = 0; i < 64; ++i) ASSERT_EQ(out[static_cast<size_t>(i)], 2 * (round + i));
+  }
+}
+
+// The owner's own tasks take no time and those of others do, so that it sleeps until they have
+// left.
+TEST(ParallelTest, AnOwnerThatSleepsIsWoken) {
+  Parallel pool(3, /*spin_us=*/0);
+  const std::thread::id owner = std::this_thread::get_id();
+  std::atomic<int64_t> sum{0};
+  for (int round = 0; round < 2000; ++round) {
+    pool.For(8, [&](int64_t task) {
+      if (std::this_thread::get_id() != owner) {
+        for (int turn = 0; turn < 20; ++turn) std::this_thread::yield();
+      }
+      sum += task;
+    });
+    ASSERT_EQ(sum, 28 * (round + 1));
   }
 }
 

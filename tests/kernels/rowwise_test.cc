@@ -150,6 +150,22 @@ TEST(RowsTest, Int8RowsRoundToNearestAndRefuseWhatIsNotFinite) {
   }
 }
 
+// Wherever it is, among the largest values that are finite.
+TEST(RowsTest, ABf16RowWithAValueThatIsNotFiniteIsFound) {
+  for (const uint16_t largest : {0x7f7f, 0xff7f, 0x0000, 0x807f}) {
+    std::vector<uint16_t> row(11, largest);
+    const auto* bytes = reinterpret_cast<const std::byte*>(row.data());
+    EXPECT_TRUE(EncodedRowIsFinite(RowFormat::kBF16, bytes, 11));
+    for (uint16_t& value : row) {
+      for (const uint16_t bad : {0x7f80, 0xff80, 0x7fc0, 0xff81, 0x7fff, 0xffff}) {
+        value = bad;
+        EXPECT_FALSE(EncodedRowIsFinite(RowFormat::kBF16, bytes, 11)) << bad;
+      }
+      value = largest;
+    }
+  }
+}
+
 TEST(RowsTest, Bf16RowsRoundToNearestEvenInEveryBody) {
   const std::vector<float> x = RandomValues(100, 7);
   std::vector<std::byte> row(200);

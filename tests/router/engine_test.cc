@@ -77,14 +77,18 @@ TEST_F(EngineTest, CancelledSequencesGiveTheirMemoryBack) {
 }
 
 TEST_F(EngineTest, ACancelledSequenceGetsAtMostTheTokenOfTheStepInHand) {
-  const auto stream = Submit(goldens_[0].prompt, 150);
-  ASSERT_TRUE(stream->Next(absl::Seconds(60)).has_value());
-  stream->Cancel();
-  const double generated = stack_->metrics().generated_tokens.Value();
   EndEvent end;
-  Read(*stream, &end);
+  // This thread may be put aside for longer than the answer takes.
+  for (int i = 0; i < 100 && end.status.code() != absl::StatusCode::kCancelled; ++i) {
+    const double before = stack_->metrics().generated_tokens.Value();
+    const auto stream = Submit(goldens_[0].prompt, 150);
+    ASSERT_TRUE(stream->Next(absl::Seconds(60)).has_value());
+    stream->Cancel();
+    const double generated = stack_->metrics().generated_tokens.Value() - before;
+    Read(*stream, &end);
+    EXPECT_LE(static_cast<double>(end.usage.generated_tokens), generated + 1);
+  }
   EXPECT_EQ(end.status.code(), absl::StatusCode::kCancelled);
-  EXPECT_LE(static_cast<double>(end.usage.generated_tokens), generated + 1);
 }
 
 TEST_F(EngineTest, RefusesMoreAnswersThanMayEverWait) {

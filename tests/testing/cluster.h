@@ -35,6 +35,8 @@ class WorkerServer {
   ExpertWorkerService& service() { return *service_; }
   // Dispatches and calls that it refused, as it counts them, with `code` ("NOT_FOUND").
   double ErrorsCounted(const std::string& code) const;
+  // Streams of routers that have ended.
+  double StreamsEnded() const { return metrics_->streams_ended.Value(); }
 
  private:
   prometheus::Registry registry_;

@@ -28,7 +28,7 @@ class ScriptedChannel : public ExpertChannel {
   };
 
   ScriptedChannel(const char* shard, int worker, DispatchInbox* inbox)
-      : worker_(worker), inbox_(inbox), name_("scripted") {
+      : worker_(worker), inbox_(inbox), name_(std::to_string(worker)) {
     state_ = {.connected = true, .resident = *Shard::Parse(shard, kLayers, kExperts), .epoch = 1};
   }
 
@@ -121,6 +121,18 @@ class DispatcherTest : public testing::Test {
                 static_cast<float>(experts_[slot]));
     }
     return absl::OkStatus();
+  }
+
+  // Of the metric `family` for a worker: a counter's value, how often a histogram was observed.
+  double Counted(const std::string& family, const std::string& worker) {
+    for (const prometheus::MetricFamily& found : registry_.Collect()) {
+      if (found.name != family) continue;
+      for (const prometheus::ClientMetric& metric : found.metric) {
+        if (worker.empty() || metric.label.front().value == worker)
+          return metric.counter.value + static_cast<double>(metric.histogram.sample_count);
+      }
+    }
+    return -1;
   }
 
   std::vector<float> values_ = std::vector<float>(kRows * kCols, 1.0f);
@@ -217,6 +229,39 @@ TEST_F(DispatcherTest, ALateRefusalShowsThatAWorkerIsAlive) {
   channels_[0]->Release(absl::ResourceExhaustedError("busy"));
   EXPECT_TRUE(Layer().ok());
   EXPECT_FALSE(workers_->pace(0).is_silent());
+}
+
+TEST_F(DispatcherTest, AnOverdueDispatchThatIsAskedElsewhereIsAHedge) {
+  Start({"0-3", "0-3"}, kNever);
+  channels_[0]->Follow({{Act::kHold, {}}, {}});
+  EXPECT_TRUE(Layer().ok());
+  EXPECT_EQ(Counted("router_dispatch_overdue_total", "0"), 1);
+  EXPECT_EQ(Counted("router_dispatch_hedges_total", "0"), 1);
+  EXPECT_EQ(Counted("router_dispatch_hedges_total", "1"), 0);
+  EXPECT_EQ(Counted("router_late_answers_total", "0"), 0);
+  channels_[0]->Release(absl::OkStatus());
+  EXPECT_TRUE(Layer().ok());
+  EXPECT_EQ(Counted("router_late_answers_total", "0"), 1);
+}
+
+TEST_F(DispatcherTest, AnOverdueDispatchThatNobodyElseCanTakeIsNoHedge) {
+  Start({"0-1", "2-3"}, absl::Milliseconds(30));
+  channels_[1]->Follow({{Act::kHold, {}}});
+  EXPECT_FALSE(Layer().ok());
+  EXPECT_EQ(Counted("router_dispatch_overdue_total", "1"), 1);
+  EXPECT_EQ(Counted("router_dispatch_hedges_total", "1"), 0);
+}
+
+TEST_F(DispatcherTest, WhatALayerCostsIsMeasured) {
+  Start({"0-1", "2-3"}, kNever);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Layer().ok());
+  for (const char* family :
+       {"router_exchange_seconds", "router_dense_branch_seconds", "router_dispatch_wait_seconds"})
+    EXPECT_EQ(Counted(family, ""), 3) << family;
+  for (const char* worker : {"0", "1"}) {
+    EXPECT_EQ(Counted("router_worker_link_seconds", worker), 3);
+    EXPECT_EQ(Counted("router_worker_answer_seconds", worker), 3);
+  }
 }
 
 // Given up with a step that failed, and never answered.
