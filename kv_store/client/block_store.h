@@ -25,35 +25,22 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "kv_store/block_id.h"
+#include "kv_store/hint.h"
+#include "kv_store/journal_table.h"
+#include "kv_store/object.h"
 
 namespace coterie {
-
-// When a context is expected back.
-enum class StoreHint : uint8_t {
-  kNone = 0,   // nothing was said
-  kSoon = 1,   // within half a minute or so: a tool runs
-  kLater = 2,  // minutes or more
-  kDone = 3,   // never
-};
 
 struct StoredObject {
   ObjectKey key;
   std::shared_ptr<const std::string> bytes;  // the payload; null: a miss
 };
 
-// A request's journal, as last put.
-struct StoredJournal {
-  uint64_t version = 0;
-  std::string bytes;
-};
-
 class BlockStore {
  public:
-  // An object's payload is this long at most.
-  static constexpr size_t kObjectBytesMax = size_t{32} << 20;
-  // Keys of one Find or Get, objects of one Put.
-  static constexpr size_t kKeysMax = 16384;
-  static constexpr size_t kJournalBytesMax = size_t{4} << 20;
+  // Keys of one Find or Get, objects of one Put. A payload has kObjectBytesMax at most, a journal
+  // kJournalBytesMax.
+  static constexpr size_t kKeysMax = coterie::kKeysMax;
 
   using FindDone = std::function<void(absl::StatusOr<std::vector<bool>>)>;
   using GetEach = std::function<void(size_t index, StoredObject object)>;

@@ -1,5 +1,5 @@
 // MemoryBlockStore: a store within the process, for a router that has no kv_store beside it, and
-// for tests. Forgets what was used longest ago when `capacity_bytes` are full.
+// for tests: a MemoryTier without a wire.
 #ifndef COTERIE_KV_STORE_CLIENT_MEMORY_BLOCK_STORE_H_
 #define COTERIE_KV_STORE_CLIENT_MEMORY_BLOCK_STORE_H_
 
@@ -25,7 +25,7 @@ class MemoryBlockStore : public BlockStore {
                   absl::Duration keep) override;
   void GetJournal(std::string request_id, absl::Time deadline, JournalDone done) override;
 
-  // Payloads, journals not counted.
+  // Of payloads here and with readers; journals not counted.
   size_t used_bytes() const;
   size_t num_objects() const;
 

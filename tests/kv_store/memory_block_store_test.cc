@@ -95,10 +95,13 @@ TEST_F(MemoryBlockStoreTest, WhatIsDoneGoesFirst) {
 
 TEST_F(MemoryBlockStoreTest, WhatAReaderHoldsStaysItsOwn) {
   store_.Put({Object(1)}, {});
-  const auto held = Get({1})[0];
+  auto held = Get({1})[0];
   store_.Put({Object(2, 1000)}, {});
-  EXPECT_THAT(Find({1}), ElementsAre(false));
+  EXPECT_THAT(Find({1, 2}), ElementsAre(true, false));
   EXPECT_EQ(*held, *Object(1).bytes);
+  held = nullptr;
+  store_.Put({Object(2, 1000)}, {});
+  EXPECT_THAT(Find({1, 2}), ElementsAre(false, true));
 }
 
 TEST_F(MemoryBlockStoreTest, WhatIsTooLargeIsNotKept) {
