@@ -58,6 +58,10 @@ absl::StatusOr<std::unique_ptr<MetricsExposer>> MetricsExposer::Create(
   return result;
 }
 
+void MetricsExposer::Add(const std::shared_ptr<prometheus::Collectable>& collectable) {
+  exposer_->RegisterCollectable(collectable);
+}
+
 std::string MetricsExposer::Text() const {
   std::vector<prometheus::MetricFamily> families = registry_->Collect();
   for (prometheus::MetricFamily& family : process_metrics_->Collect())

@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 
 namespace prometheus {
+class Collectable;
 class Exposer;
 class Registry;
 }  // namespace prometheus
@@ -28,8 +29,10 @@ class MetricsExposer {
   ~MetricsExposer();
 
   prometheus::Registry& registry() { return *registry_; }
+  // What is asked for its values at each scrape, for as long as it lives.
+  void Add(const std::shared_ptr<prometheus::Collectable>& collectable);
   int port() const { return port_; }
-  // What /metrics says, without the exposer's own.
+  // What /metrics says, without the exposer's own and what was added.
   std::string Text() const;
 
  private:

@@ -63,6 +63,10 @@ class ServerProcess {
 
   // Where the process registers its metrics.
   prometheus::Registry& metrics() { return exposer_->registry(); }
+  // What is asked at each scrape instead, for as long as it lives.
+  void AddMetrics(const std::shared_ptr<prometheus::Collectable>& collectable) {
+    exposer_->Add(collectable);
+  }
   // The page at /metrics, for processes that have other doors too.
   std::string MetricsText() const { return exposer_->Text(); }
 

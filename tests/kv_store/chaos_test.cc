@@ -1,0 +1,198 @@
+// Three nodes, two copies, writers and readers, and everything that goes wrong at once: nodes are
+// killed and started again, bits flip on disks and in memory, disks are full for a while, files are
+// torn. Every byte that a reader sees is compared with what was written: none may be wrong, ever,
+// and what was damaged is counted.
+//
+// KV_CHAOS_READS (10,000) objects are read, or as many as KV_CHAOS_SECONDS (120) allow.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "kv_store/client/grpc_block_store.h"
+#include "tests/kv_store/objects.h"
+#include "tests/kv_store/test_node.h"
+
+namespace coterie {
+namespace {
+
+constexpr int kObjects = 400;
+constexpr size_t kNodes = 3;
+
+int64_t FromEnvironment(const char* name, int64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::atoll(text);
+}
+
+size_t SizeOf(int n) { return static_cast<size_t>(100 + n * 37 % 9000); }
+
+class Chaos {
+ public:
+  Chaos() {
+    for (int n = 0; n < kObjects; ++n) payloads_.push_back(TestPayload(n, SizeOf(n)));
+    const StoreNode::Options options = {
+        .memory = {.capacity_bytes = 400 << 10},
+        .disk = {.capacity_bytes = 2 << 20, .segment_bytes = 128 << 10}};
+    GrpcBlockStore::Options store{.copies = 2, .put_timeout = absl::Seconds(2)};
+    for (size_t i = 0; i < kNodes; ++i) {
+      nodes_.push_back(std::make_unique<TestNode>(options));
+      store.members.push_back(nodes_.back()->address());
+    }
+    store_ = *GrpcBlockStore::Create(store);
+  }
+
+  void Write(uint32_t seed) {
+    std::minstd_rand random(seed);
+    while (!stop_) {
+      std::vector<StoredObject> objects;
+      for (int i = 0; i < 8; ++i) {
+        const int n = static_cast<int>(random() % kObjects);
+        objects.push_back({TestKey(n), payloads_[static_cast<size_t>(n)]});
+      }
+      store_->Put(std::move(objects), {.tenant = "t"});
+      store_->Flush(absl::Now() + absl::Seconds(3));
+    }
+  }
+
+  void Read(uint32_t seed) {
+    std::minstd_rand random(seed);
+    while (num_read_ < num_wanted_ && absl::Now() < end_) {
+      std::vector<int> numbers;
+      std::vector<ObjectKey> keys;
+      for (int i = 0; i < 16; ++i) {
+        numbers.push_back(static_cast<int>(random() % kObjects));
+        keys.push_back(TestKey(numbers.back()));
+      }
+      std::promise<void> ended;
+      store_->Get(
+          keys, absl::Now() + absl::Seconds(2),
+          [&](size_t index, const StoredObject& object) {
+            if (object.bytes == nullptr) return;
+            ++num_read_;
+            if (*object.bytes != *payloads_[static_cast<size_t>(numbers[index])]) ++num_wrong_;
+          },
+          [&](const absl::Status&) { ended.set_value(); });
+      ended.get_future().wait();
+    }
+    stop_ = true;
+  }
+
+  void Break(uint32_t seed) {
+    std::minstd_rand random(seed);
+    while (!stop_) {
+      TestNode& node = *nodes_[random() % kNodes];
+      switch (random() % 5) {
+        case 0:
+        case 1:
+          node.Stop();
+          if (random() % 2 == 0) TearAFile(node, &random);
+          node.Start();
+          break;
+        case 2:
+          FlipOnDisk(node, &random);
+          break;
+        case 3:
+          FlipInMemory(node, &random);
+          break;
+        case 4: {
+          std::lock_guard<std::mutex> lock(node.disk().mu);
+          node.disk().capacity =
+              node.disk().capacity == UINT64_MAX ? node.disk().used() + 3000 : UINT64_MAX;
+          break;
+        }
+      }
+      absl::SleepFor(absl::Milliseconds(100));  // the pace of the faults; nothing waits for it
+    }
+    CountDamage();
+  }
+
+  void Run() {
+    std::vector<std::thread> threads;
+    threads.emplace_back([this] { Write(1); });
+    threads.emplace_back([this] { Write(2); });
+    threads.emplace_back([this] { Break(3); });
+    for (uint32_t i = 0; i < 3; ++i) threads.emplace_back([this, i] { Read(10 + i); });
+    for (std::thread& thread : threads) thread.join();
+  }
+
+  int64_t num_read() const { return num_read_; }
+  int64_t num_wrong() const { return num_wrong_; }
+  int64_t num_flipped() const { return num_flipped_; }
+  uint64_t num_noticed() const { return num_noticed_ + store_->counts().damaged; }
+
+ private:
+  static std::shared_ptr<std::string> AnyFile(TestNode& node, std::minstd_rand* random) {
+    if (node.disk().files.empty()) return nullptr;
+    auto it = node.disk().files.begin();
+    std::advance(it, static_cast<int>((*random)() % node.disk().files.size()));
+    return it->second;
+  }
+
+  void TearAFile(TestNode& node, std::minstd_rand* random) {
+    std::lock_guard<std::mutex> lock(node.disk().mu);
+    const auto file = AnyFile(node, random);
+    if (file != nullptr && !file->empty()) file->resize(file->size() - (*random)() % file->size());
+  }
+
+  void FlipOnDisk(TestNode& node, std::minstd_rand* random) {
+    std::lock_guard<std::mutex> lock(node.disk().mu);
+    const auto file = AnyFile(node, random);
+    if (file == nullptr || file->empty()) return;
+    for (int i = 0; i < 20; ++i) {
+      (*file)[(*random)() % file->size()] ^= static_cast<char>(1 << ((*random)() % 8));
+      ++num_flipped_;
+    }
+  }
+
+  // As a bad memory module does, under whatever is being sent.
+  void FlipInMemory(TestNode& node, std::minstd_rand* random) {
+    const ObjectRef object =
+        node.node().Read(TestKey(static_cast<int>((*random)() % kObjects)), absl::Now());
+    if (object == nullptr) return;
+    const size_t at = (*random)() % object->payload().size();
+    auto* byte =
+        reinterpret_cast<std::atomic<char>*>(const_cast<char*>(object->payload().data()) + at);
+    byte->fetch_xor(16);
+    ++num_flipped_;
+  }
+
+  void CountDamage() {
+    for (const auto& node : nodes_) {
+      num_noticed_ += node->node().Verify(absl::Now() + absl::Seconds(60)).num_damaged;
+      const DiskTier::Counts disk = node->node().disk()->counts();
+      num_noticed_ += disk.corrupt + disk.recovered_gaps + disk.refused_segments;
+    }
+  }
+
+  const int64_t num_wanted_ = FromEnvironment("KV_CHAOS_READS", 10000);
+  const absl::Time end_ = absl::Now() + absl::Seconds(FromEnvironment("KV_CHAOS_SECONDS", 120));
+  std::vector<std::shared_ptr<const std::string>> payloads_;
+  std::vector<std::unique_ptr<TestNode>> nodes_;
+  std::unique_ptr<GrpcBlockStore> store_;
+  std::atomic<bool> stop_{false};
+  std::atomic<int64_t> num_read_{0}, num_wrong_{0}, num_flipped_{0};
+  std::atomic<uint64_t> num_noticed_{0};
+};
+
+TEST(ChaosTest, NoReaderEverSeesAWrongByte) {
+  Chaos chaos;
+  chaos.Run();
+  EXPECT_EQ(chaos.num_wrong(), 0);
+  EXPECT_GT(chaos.num_read(), 1000);
+  EXPECT_TRUE(chaos.num_flipped() < 200 || chaos.num_noticed() > 0);
+  RecordProperty("read", static_cast<int>(chaos.num_read()));
+  RecordProperty("flipped", static_cast<int>(chaos.num_flipped()));
+  RecordProperty("noticed", static_cast<int>(chaos.num_noticed()));
+}
+
+}  // namespace
+}  // namespace coterie
