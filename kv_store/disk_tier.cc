@@ -124,7 +124,7 @@ absl::Status DiskTier::StartSegment() {
   ASSIGN_OR_RETURN(segment->file, folder_->Create(segment->file_name));
   const std::string header = WriteSegmentHeader(segment->header);
   const std::array<std::span<const char>, 1> parts = {header};
-  if (const absl::Status status = segment->file->WriteAt(0, parts); !status.ok()) {
+  if (absl::Status status = segment->file->WriteAt(0, parts); !status.ok()) {
     folder_->Remove(segment->file_name).IgnoreError();
     return status;
   }
@@ -187,7 +187,7 @@ absl::Status DiskTier::WriteRecord(const RecordHeader& record, std::span<const c
   const std::string header = WriteRecordHeader(record, active_->header.seed);
   const std::array<std::span<const char>, 2> parts = {header, payload};
   const uint64_t at = active_->size;
-  if (const absl::Status status = active_->file->WriteAt(at, parts); !status.ok()) {
+  if (absl::Status status = active_->file->WriteAt(at, parts); !status.ok()) {
     // What was written of it goes; if that fails too, the segment is left as it is.
     if (!active_->file->Truncate(at).ok()) active_ = nullptr;
     return status;

@@ -319,6 +319,7 @@ class StoreLink::Core {
   absl::StatusOr<std::vector<bool>> FindBatch(const std::vector<PutObject>& batch,
                                               absl::Time deadline) {
     std::vector<ObjectKey> keys;
+    keys.reserve(batch.size());
     for (const PutObject& object : batch) keys.push_back(object.name.key);
     Unary<v1::FindRequest, v1::FindReply> call;
     call.request.set_keys(WriteKeys(keys));
