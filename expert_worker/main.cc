@@ -54,6 +54,8 @@ absl::Status Run(const LoadOptions& load, int num_threads) {
   RETURN_IF_ERROR(process->Start({&service}, [](grpc::ServerBuilder& builder) {
     builder.SetMaxReceiveMessageSize(kDispatchBytesMax);
     builder.SetMaxSendMessageSize(kCombineBytesMax);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kLinkWindowBytes);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   }));
   const absl::Time deadline = process->WaitForDrain();
   service.Drain(deadline);
