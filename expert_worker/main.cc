@@ -98,6 +98,8 @@ absl::Status Run(const LoadOptions& load, int num_threads) {
   RETURN_IF_ERROR(process->Start({&service}, [](grpc::ServerBuilder& builder) {
     builder.SetMaxReceiveMessageSize(kDispatchBytesMax);
     builder.SetMaxSendMessageSize(kCombineBytesMax);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kLinkWindowBytes);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   }));
   std::optional<Announcer> announcer;
   if (const std::vector<std::string> routers = absl::GetFlag(FLAGS_announce); !routers.empty()) {

@@ -26,6 +26,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "bench/kernels/machine_limits.h"
+#include "bench/serve/exchange_cost.h"
 #include "kernels/check.h"
 #include "kernels/isa.h"
 #include "kernels/status_macros.h"
@@ -59,17 +60,13 @@ double Median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-// Of one step: what the router waited for experts after the dense branch, and what the workers say
-// they computed, all of them together.
-struct ExpertTime {
-  double wait_seconds = 0, compute_seconds = 0;
-};
-
 class EngineBench {
  public:
   // A sequence decodes `decode_tokens` at most.
-  EngineBench(RouterStack* stack, int64_t decode_tokens, uint32_t seed)
+  EngineBench(RouterStack* stack, const prometheus::Registry* registry, int64_t decode_tokens,
+              uint32_t seed)
       : stack_(stack),
+        registry_(registry),
         decode_tokens_(decode_tokens),
         rng_(seed),
         distinct_before_(DistinctTotals()) {}
@@ -91,7 +88,7 @@ class EngineBench {
       RETURN_IF_ERROR(RunPrompt(*sequences_.back(), kShortPast));
     }
     distinct_before_ = DistinctTotals();
-    expert_time_before_ = ExpertTimeTotals();
+    cost_before_ = ExchangeCost::SoFar(*registry_);
     const auto start = Clock::now();
     for (int64_t step = 0; step < steps; ++step) {
       std::vector<StepRow> rows;
@@ -106,11 +103,9 @@ class EngineBench {
     return static_cast<double>(batch * steps) / SecondsSince(start);
   }
 
-  ExpertTime TimeOfExperts(int64_t steps) const {
-    const ExpertTime now = ExpertTimeTotals();
-    const auto n = static_cast<double>(steps);
-    return {(now.wait_seconds - expert_time_before_.wait_seconds) / n,
-            (now.compute_seconds - expert_time_before_.compute_seconds) / n};
+  // Of one step, since the last Decode began.
+  ExchangeCost CostOfExchange(int64_t steps) const {
+    return ExchangeCost::SoFar(*registry_).Since(cost_before_, static_cast<double>(steps));
   }
 
   // Distinct experts of a step, for every layer, since the last Decode began.
@@ -156,20 +151,13 @@ class EngineBench {
     return totals;
   }
 
-  ExpertTime ExpertTimeTotals() const {
-    ExpertTime time;
-    time.wait_seconds = stack_->metrics().dispatch_wait_seconds.Collect().histogram.sample_sum;
-    for (const WorkerSet::Worker& worker : stack_->workers().Describe())
-      time.compute_seconds += worker.compute_seconds;
-    return time;
-  }
-
   RouterStack* const stack_;
+  const prometheus::Registry* const registry_;
   const int64_t decode_tokens_;
   std::mt19937 rng_;
   std::vector<std::unique_ptr<KvCache::Sequence>> sequences_;
   std::vector<double> distinct_before_;
-  ExpertTime expert_time_before_;
+  ExchangeCost cost_before_;
 };
 
 // Bytes of one expert in the format that it is computed in.
@@ -215,12 +203,12 @@ absl::Status Run() {
   stack->Stop(absl::InfinitePast());
 
   const uint32_t seed = absl::GetFlag(FLAGS_seed);
-  EngineBench bench(stack.get(), decode_tokens, seed);
+  EngineBench bench(stack.get(), &registry, decode_tokens, seed);
   RETURN_IF_ERROR(bench.Prefill(16).status());  // touches the weights once
   std::vector<double> prefill;
   std::vector<std::vector<double>> decode(batches.size());
   std::vector<std::vector<double>> distinct(batches.size());
-  std::vector<ExpertTime> expert_time(batches.size());
+  std::vector<ExchangeCost> cost(batches.size());
   for (int run = 0; run < runs; ++run) {
     ASSIGN_OR_RETURN(const double tokens_per_second, bench.Prefill(prefill_tokens));
     prefill.push_back(tokens_per_second);
@@ -229,7 +217,7 @@ absl::Status Run() {
       ASSIGN_OR_RETURN(const double speed, bench.Decode(batches[i], prefill_tokens, decode_tokens));
       decode[i].push_back(speed);
       distinct[i] = bench.DistinctExperts(decode_tokens);
-      expert_time[i] = bench.TimeOfExperts(decode_tokens);
+      cost[i] = bench.CostOfExchange(decode_tokens);
     }
   }
   rusage usage{};
@@ -254,14 +242,22 @@ absl::Status Run() {
                  step_bytes = trunk_bytes + touched * expert_bytes,
                  floor_seconds = step_bytes / bandwidth,
                  step_seconds = static_cast<double>(batches[i]) / Median(decode[i]);
-    absl::StrAppend(&json, i == 0 ? "" : ",", "{\"batch\":", batches[i],
-                    ",\"tokens_per_second\":", Median(decode[i]), ",\"runs\":[", Numbers(decode[i]),
-                    "],\"distinct_experts\":{\"mean\":", mean, ",\"least_layer\":", *least,
-                    ",\"most_layer\":", *most, "},\"weight_bytes_a_step\":", step_bytes,
-                    ",\"floor_seconds_a_step\":", floor_seconds,
-                    ",\"floor_ratio\":", floor_seconds / step_seconds,
-                    ",\"wait_seconds_a_step\":", expert_time[i].wait_seconds,
-                    ",\"compute_seconds_a_step\":", expert_time[i].compute_seconds, "}");
+    absl::StrAppend(
+        &json, i == 0 ? "" : ",", "{\"batch\":", batches[i],
+        ",\"tokens_per_second\":", Median(decode[i]), ",\"runs\":[", Numbers(decode[i]),
+        "],\"distinct_experts\":{\"mean\":", mean, ",\"least_layer\":", *least,
+        ",\"most_layer\":", *most, "},\"weight_bytes_a_step\":", step_bytes,
+        ",\"floor_seconds_a_step\":", floor_seconds,
+        ",\"floor_ratio\":", floor_seconds / step_seconds,
+        ",\"layers\":", stack->config().num_layers,
+        ",\"exchange_seconds_a_step\":", cost[i].exchange_seconds,
+        ",\"dense_seconds_a_step\":", cost[i].dense_seconds,
+        ",\"wait_seconds_a_step\":", cost[i].wait_seconds,
+        ",\"compute_seconds_a_step\":", cost[i].compute_seconds,
+        ",\"link_seconds_an_answer\":", cost[i].link_seconds / std::max(1.0, cost[i].num_answers),
+        ",\"row_bytes_out_a_step\":", cost[i].row_bytes_out,
+        ",\"row_bytes_back_a_step\":", cost[i].row_bytes_back,
+        ",\"wire_bytes_a_step\":", cost[i].wire_bytes, "}");
   }
   std::printf("%s]}\n", json.c_str());
   return absl::OkStatus();

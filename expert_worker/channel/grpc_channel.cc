@@ -31,6 +31,8 @@ std::shared_ptr<grpc::Channel> MakeGrpcChannel(const GrpcChannel::Options& optio
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kCombineBytesMax);
   arguments.SetMaxSendMessageSize(kDispatchBytesMax);
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kLinkWindowBytes);
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   const int first_ms = static_cast<int>(absl::ToInt64Milliseconds(options.retry_first));
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, first_ms);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, first_ms);

@@ -182,7 +182,8 @@ TEST_F(MisbehavingWorkerTest, AnswersMayComeInAnyOrder) {
 }
 
 TEST_F(MisbehavingWorkerTest, WhatIsDamagedOrDoesNotFitIsNoAnswer) {
-  const struct {
+  // Read by the worker's thread: neither this nor `at` is on this one's stack.
+  static const struct {
     void (*damage)(v1::CombineReply*);
     absl::StatusCode code;
   } cases[] = {
@@ -201,16 +202,16 @@ TEST_F(MisbehavingWorkerTest, WhatIsDamagedOrDoesNotFitIsNoAnswer) {
       {[](v1::CombineReply* r) { r->set_error_code(777); }, absl::StatusCode::kInternal},
       {[](v1::CombineReply* r) { r->set_error_code(-1); }, absl::StatusCode::kInternal},
   };
-  std::atomic<size_t> at = 0;
-  Start([&](const v1::DispatchRequest& request, Stream* stream) {
+  const auto at = std::make_shared<std::atomic<size_t>>(0);
+  Start([at](const v1::DispatchRequest& request, Stream* stream) {
     v1::CombineReply reply = AnswerTo(request);
-    cases[at].damage(&reply);
+    cases[*at].damage(&reply);
     stream->Write(reply);
   });
-  for (; at < std::size(cases); ++at) {
+  for (; *at < std::size(cases); ++*at) {
     const absl::Status status = OnlyEnd(Dispatch());
-    EXPECT_EQ(status.code(), cases[at].code) << at.load() << ": " << status;
-    EXPECT_THAT(std::string(status.message()), HasSubstr(worker_->address())) << at.load();
+    EXPECT_EQ(status.code(), cases[*at].code) << at->load() << ": " << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(worker_->address())) << at->load();
   }
 }
 
