@@ -24,6 +24,7 @@ _PKGS = {
     "grpc++": ["grpc++"],
     "gtest": ["gmock", "gtest"],
     "gtest_main": ["gmock", "gtest", "gtest_main"],
+    "libcrypto": ["libcrypto"],
     "nlohmann_json": ["nlohmann_json"],
     "prometheus": ["prometheus-cpp-pull", "prometheus-cpp-core"],
     "protobuf": ["protobuf"],

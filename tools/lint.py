@@ -23,7 +23,7 @@ def common_digest():
     digest = hashlib.sha256()
     headers = [
         path
-        for folder in ("expert_worker", "kernels", "model", "ops", "proto", "router", "tools")
+        for folder in ("expert_worker", "kernels", "kv_store", "model", "ops", "proto", "router", "tools")
         for path in sorted((ROOT / folder).rglob("*"))
         if path.suffix in (".h", ".proto")
     ]

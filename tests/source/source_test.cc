@@ -46,9 +46,10 @@ const std::map<std::string, std::set<std::string>>& Arrows() {
       {"proto", {}},
       {"model", {"kernels"}},
       {"expert_worker", {"kernels", "model", "ops/process", "proto"}},
+      {"kv_store", {"kernels:check", "kernels:status_macros", "ops/process", "proto"}},
       {"router",
        {"expert_worker/channel", "expert_worker:expert_host", "expert_worker:shard", "kernels",
-        "model", "ops/process", "proto"}},
+        "kv_store/client", "kv_store:block_id", "model", "ops/process", "proto"}},
       {"ops", {"kernels:check", "kernels:status_macros"}},
       {"tools", {}},
   };
