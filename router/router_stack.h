@@ -67,6 +67,7 @@ class RouterStack {
   const ModelConfig& config() const { return checkpoint_->config(); }
   const Checkpoint& checkpoint() const { return *checkpoint_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
+  const TrunkWeights& trunk_weights() const { return *weights_; }
   Step& step() { return *step_; }
   KvCache& cache() { return *cache_; }
   RouterMetrics& metrics() { return *metrics_; }
