@@ -86,10 +86,12 @@ bool KvWriter::Put(const Job& job, Item* item, int64_t* num_bytes) {
   if (item->key.kind == BlockKind::kLocal) item->bytes = codec_->EncodeLocal(item->block.data());
   *num_bytes = static_cast<int64_t>(item->bytes.size());
   const StoredObject object{item->key, std::make_shared<const std::string>(std::move(item->bytes))};
-  const auto until =
-      std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options_.patience);
+  // One that has refused for so long is not waited for again until it takes something.
+  const absl::Duration patience = refused_ ? absl::ZeroDuration() : options_.patience;
+  const auto until = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(patience);
   for (;;) {
-    if (store_->Put({object}, {.tenant = job.tenant, .parents = {item->parent}})) return true;
+    refused_ = !store_->Put({object}, {.tenant = job.tenant, .parents = {item->parent}});
+    if (!refused_) return true;
     std::unique_lock<std::mutex> lock(mu_);
     if (stopping_ || std::chrono::steady_clock::now() >= until) return false;
     changed_.wait_for(lock, kAgain, [&] { return stopping_; });

@@ -78,6 +78,7 @@ class KvWriter {
   BlockStore* const store_;
   const KvCodec* const codec_;
   const Options options_;
+  bool refused_ = false;  // by the store, the last time; the writer's thread's own
 
   std::mutex mu_;  // guards what follows
   std::condition_variable changed_;

@@ -56,6 +56,15 @@ void FakeBlockStore::Spoil(How how, uint32_t draw, std::vector<Arrival>* arrival
     case How::kEndsEarly:
       arrivals->pop_back();
       break;
+    case How::kForgesFirst:
+    case How::kForgesName:
+      for (Arrival& arrival : *arrivals) {
+        if (arrival.object.key.kind != BlockKind::kCheckpoint) continue;
+        std::string forged = *arrival.object.bytes;
+        forged[how == How::kForgesFirst ? 8 : 20] ^= 1;
+        arrival.object.bytes = std::make_shared<const std::string>(std::move(forged));
+      }
+      break;
     case How::kLosesMost:
       for (size_t i = 1; i < arrivals->size(); ++i) (*arrivals)[i].object.bytes = nullptr;
       break;

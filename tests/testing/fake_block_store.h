@@ -1,5 +1,6 @@
 // FakeBlockStore: a store that keeps what it is given, and does what a plan says that real ones do
-// on bad days. It never lies about content: what a real client would find damaged comes as a miss.
+// on bad days. It never lies about the content of blocks: what a real client would find damaged
+// comes as a miss.
 //
 //   store.Do({.get = FakeBlockStore::How::kNever});
 #ifndef COTERIE_TESTS_TESTING_FAKE_BLOCK_STORE_H_
@@ -26,15 +27,17 @@ class FakeBlockStore final : public BlockStore {
  public:
   enum class How {
     kWell,
-    kNever,        // no answer until Release
-    kFails,        // Unavailable
-    kLosesOne,     // one object is a miss: its bits had flipped
-    kCutsOne,      // one object is too short
-    kBackwards,    // in reverse order
-    kTwice,        // one object comes twice
-    kEndsEarly,    // done comes before the last object
-    kLosesMost,    // only the first object comes
-    kAnswersShort  // fewer answers than questions
+    kNever,         // no answer until Release
+    kFails,         // Unavailable
+    kLosesOne,      // one object is a miss: its bits had flipped
+    kCutsOne,       // one object is too short
+    kBackwards,     // in reverse order
+    kTwice,         // one object comes twice
+    kEndsEarly,     // done comes before the last object
+    kLosesMost,     // only the first object comes
+    kForgesFirst,   // a checkpoint's record names another first block
+    kForgesName,    // a checkpoint's record names another local block
+    kAnswersShort,  // fewer answers than questions
   };
   struct Plan {
     How find = How::kWell, get = How::kWell, put = How::kWell;

@@ -30,8 +30,9 @@ class StoreFaultsTest : public testing::Test {
 };
 
 TEST_F(StoreFaultsTest, WhateverGetDoesTheAnswersAreThoseOfARouterWithoutAStore) {
-  for (const How how : {How::kWell, How::kFails, How::kLosesOne, How::kCutsOne, How::kBackwards,
-                        How::kTwice, How::kEndsEarly, How::kLosesMost}) {
+  for (const How how :
+       {How::kWell, How::kFails, How::kLosesOne, How::kCutsOne, How::kBackwards, How::kTwice,
+        How::kEndsEarly, How::kLosesMost, How::kForgesFirst, How::kForgesName}) {
     StoreRouter reader({.model = kModel, .store = &store_});
     store_.Do({.get = how});
     for (uint32_t seed = 0; seed < 8; ++seed)
