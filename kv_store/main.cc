@@ -62,7 +62,7 @@ absl::Status Run() {
   CallGate gate(absl::GetFlag(FLAGS_max_calls));
   ObjectsService objects(node.get(), &gate);
   KvStoreService service(node.get(), &objects, &gate);
-  const auto metrics = std::make_shared<KvStoreMetrics>(node.get(), &objects, &gate);
+  const auto metrics = std::make_shared<NodeMetrics>(node.get(), &objects, &gate);
   process->AddMetrics(metrics);
   RETURN_IF_ERROR(process->Start({&service, &objects}, [](grpc::ServerBuilder& builder) {
     builder.SetMaxReceiveMessageSize(kFrameBytesMax);

@@ -73,7 +73,7 @@ std::vector<Sample> TenantSamples(const std::map<std::string, size_t>& tenants) 
 
 }  // namespace
 
-std::vector<prometheus::MetricFamily> KvStoreMetrics::Collect() const {
+std::vector<prometheus::MetricFamily> NodeMetrics::Collect() const {
   const StoreNode::Counts node = node_->counts();
   const MemoryTier& memory = node_->memory();
   const MemoryTier::Counts memory_counts = memory.counts();

@@ -15,10 +15,10 @@
 namespace coterie {
 
 // Thread-safe.
-class KvStoreMetrics : public prometheus::Collectable {
+class NodeMetrics : public prometheus::Collectable {
  public:
   // Not owned, outlive this.
-  KvStoreMetrics(StoreNode* node, const ObjectsService* objects, const CallGate* gate)
+  NodeMetrics(StoreNode* node, const ObjectsService* objects, const CallGate* gate)
       : node_(node), objects_(objects), gate_(gate) {}
 
   std::vector<prometheus::MetricFamily> Collect() const override;

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "kernels/check.h"
+#include "model/global_keys.h"
 
 namespace coterie {
 namespace {
@@ -12,12 +12,6 @@ namespace {
 constexpr int64_t kRowsPerTask = 8;
 
 size_t Floats(int64_t count) { return static_cast<size_t>(count) * sizeof(float); }
-
-// The rotated dims of a head, [0, pairs) and [half, half + pairs), side by side.
-void CompactRotated(const float* head, int64_t half, int64_t pairs, float* out) {
-  std::memmove(out, head, Floats(pairs));
-  std::memmove(out + pairs, head + half, Floats(pairs));
-}
 
 }  // namespace
 
@@ -171,12 +165,9 @@ void Trunk::StoreGlobal(int64_t layer, int64_t row) {
   RmsNormHeads(key, head_dim, {}, config_->norm_eps, value);
   RoundToKv(options_.kv_type, value.data(), value.dim(1));
   for (int64_t head = 0; head < config_->num_kv_heads(layer); ++head) {
-    const Tensor k(key.data() + head * head_dim, {1, head_dim});
-    Scale(Tensor(value.data() + head * head_dim, {1, head_dim}), w.key_norm, 1.0f, k);
-    Rope(k, head_dim, cos, sin);
-    CompactRotated(
-        k.data(), half, pairs,
-        key.data() + head * 2 * pairs);  // moves towards the front: earlier heads are done
+    // Keys move towards the front: earlier heads are done.
+    GlobalKey(Tensor(value.data() + head * head_dim, {1, head_dim}), w.key_norm, cos, sin,
+              Tensor(key.data() + head * head_dim, {1, head_dim}), key.data() + head * 2 * pairs);
   }
   const auto at = static_cast<size_t>(row);
   StoreKv(KvShapeOf(*config_, layer, options_.kv_type),

@@ -18,6 +18,7 @@
 #include "ops/process/server_process.h"
 #include "router/experts/worker_set.h"
 #include "router/http_frontend.h"
+#include "router/kv/open_block_store.h"
 #include "router/router_stack.h"
 
 ABSL_FLAG(std::string, model, "",
@@ -68,6 +69,14 @@ ABSL_FLAG(
 ABSL_FLAG(bool, prefix_cache, true,
           "Keep what finished requests have computed, within --kv_bytes, for others that begin the "
           "same. Does not change results.");
+ABSL_FLAG(std::string, kv_store, "",
+          "Where contexts are kept beyond --kv_bytes: memory:BYTES, within this process. Empty: "
+          "nowhere. Needs --prefix_cache. Does not change results.");
+ABSL_FLAG(absl::Duration, kv_store_patience, absl::Milliseconds(3),
+          "How long a request that could start waits to learn what the store has of it.");
+ABSL_FLAG(int64_t, kv_store_queue_bytes, int64_t{512} << 20,
+          "Blocks that wait to be written to the store, in bytes, beyond --kv_bytes at most; "
+          "further ones are not written.");
 ABSL_FLAG(
     std::string, api_keys_file, "",
     "Lines `TENANT KEY [WEIGHT [PRIORITY]]`: who may call, with what share when all want more "
@@ -166,6 +175,16 @@ absl::StatusOr<RouterOptions> ReadFlags() {
                     .promote_after = absl::GetFlag(FLAGS_promote_after),
                     .expert_wait = absl::GetFlag(FLAGS_expert_wait)};
   options.prefix_cache = absl::GetFlag(FLAGS_prefix_cache);
+  ASSIGN_OR_RETURN(options.store, OpenBlockStore(absl::GetFlag(FLAGS_kv_store)));
+  options.store_link.patience = absl::GetFlag(FLAGS_kv_store_patience);
+  options.store_link.writer.queue_bytes = absl::GetFlag(FLAGS_kv_store_queue_bytes);
+  if (options.store != nullptr && !options.prefix_cache)
+    return absl::InvalidArgumentError("--kv_store needs --prefix_cache");
+  if (options.store_link.patience < absl::ZeroDuration() ||
+      options.store_link.patience > absl::Seconds(10))
+    return absl::InvalidArgumentError("--kv_store_patience is 0 to 10s");
+  if (options.store_link.writer.queue_bytes < 0)
+    return absl::InvalidArgumentError("--kv_store_queue_bytes is at least 0");
   options.api_keys_file = absl::GetFlag(FLAGS_api_keys_file);
   options.dispatch_timeout = absl::GetFlag(FLAGS_dispatch_timeout);
   options.connect_timeout = absl::GetFlag(FLAGS_connect_timeout);

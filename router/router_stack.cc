@@ -20,6 +20,22 @@ std::string NewRouterId() {
   return absl::StrFormat("router-%08x%08x", random(), random());
 }
 
+// The form of what is stored, and how it was computed. Raised when either changes in any bit.
+constexpr int kStoredFormat = 1;
+
+// Whatever shapes keys and values besides tokens and tenant.
+std::vector<std::string> StoreRootFields(const Checkpoint& checkpoint, const LoadOptions& load,
+                                         DType expert_format, KvType kv_type) {
+  const ModelConfig& config = checkpoint.config();
+  return {checkpoint.digest(),
+          absl::StrCat("format ", kStoredFormat, " kv ", kv_type == KvType::kF32 ? "f32" : "bf16",
+                       " block ", kKvBlockTokens),
+          absl::StrCat("experts ", DTypeName(expert_format), " quantised ",
+                       load.quantise.has_value() ? DTypeName(*load.quantise) : "no"),
+          absl::StrCat("window ", config.sliding_window, " theta ", config.rope_theta_sliding, " ",
+                       config.rope_theta_global, " partial ", config.rope_partial_global)};
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions options,
@@ -74,6 +90,15 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
                                                           .prefill_chunk = options.prefill_chunk,
                                                           .budget_bytes = options.kv_bytes,
                                                           .prefix_cache = options.prefix_cache});
+  s.store_metrics_ = std::make_unique<KvStoreMetrics>(registry);
+  if (options.store != nullptr) {
+    s.store_ = std::move(options.store);
+    s.codec_ = std::make_unique<KvCodec>(&config, s.weights_.get(), &s.cache_->layout(), kv_type);
+    options.store_link.root_fields = StoreRootFields(*s.checkpoint_, options.load, format, kv_type);
+    s.store_link_ = std::make_unique<StoreLink>(s.store_.get(), s.codec_.get(), options.store_link,
+                                                s.store_metrics_.get());
+    s.cache_->SetStore(s.store_link_.get(), s.pool_.get());
+  }
   options.engine.tenant_weights = s.tenants_.weights();
   options.engine.max_context = std::min(options.engine.max_context, config.max_positions);
   s.engine_ = std::make_unique<Engine>(&config, options.engine, s.step_.get(), s.cache_.get(),
@@ -135,6 +160,11 @@ std::vector<grpc::Service*> RouterStack::services() {
 
 int64_t RouterStack::resident_bytes() const {
   return trunk_bytes() + (host_ == nullptr ? 0 : host_->resident_bytes());
+}
+
+void RouterStack::Stop(absl::Time deadline) {
+  engine_->Stop(deadline);
+  if (store_link_ != nullptr) store_link_->Flush(deadline);
 }
 
 RouterStack::~RouterStack() {

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "expert_worker/channel/expert_load.h"
+#include "kv_store/client/block_store.h"
 #include "model/checkpoint.h"
 #include "model/tokenizer.h"
 #include "model/trunk.h"
@@ -28,6 +29,9 @@
 #include "router/frontend/reader_pool.h"
 #include "router/frontend/tenants.h"
 #include "router/kv/kv_cache.h"
+#include "router/kv/kv_codec.h"
+#include "router/kv/kv_store_metrics.h"
+#include "router/kv/store_link.h"
 #include "router/metrics.h"
 
 namespace coterie {
@@ -58,6 +62,9 @@ struct RouterOptions {
   std::string api_keys_file;  // empty: everybody may call
   int64_t copies = 1;         // of each expert, where a router says who holds what
   ClusterOptions cluster;
+  // Keeps contexts beyond this router; null: none. Several routers of one process may share one.
+  std::shared_ptr<BlockStore> store;
+  StoreLink::Options store_link;  // its root_fields are filled in
   // For tests: makes the workers, in place of `workers`.
   std::function<std::unique_ptr<WorkerSet>(const Checkpoint& checkpoint)> make_workers;
   absl::Duration dispatch_timeout = absl::Seconds(10);
@@ -73,8 +80,8 @@ class RouterStack {
                                                              prometheus::Registry& registry);
   ~RouterStack();
 
-  // Finishes what is in hand until `deadline`.
-  void Stop(absl::Time deadline) { engine_->Stop(deadline); }
+  // Finishes what is in hand until `deadline`, then gives the store what is still to be written.
+  void Stop(absl::Time deadline);
 
   // Until every expert has a home; errors as WorkerSet::WaitForHomes.
   absl::Status WaitForWorkers(absl::Time deadline) const {
@@ -92,8 +99,10 @@ class RouterStack {
   const ModelConfig& config() const { return checkpoint_->config(); }
   const Checkpoint& checkpoint() const { return *checkpoint_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
+  const TrunkWeights& trunk_weights() const { return *weights_; }
   Step& step() { return *step_; }
   KvCache& cache() { return *cache_; }
+  StoreLink* store_link() { return store_link_.get(); }  // null: no store
   RouterMetrics& metrics() { return *metrics_; }
   const ExpertLoad& expert_load() const { return *expert_load_; }
   int64_t trunk_bytes() const { return static_cast<int64_t>(weights_->size_bytes()); }
@@ -117,7 +126,11 @@ class RouterStack {
   std::unique_ptr<Trunk> trunk_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<Step> step_;
+  std::shared_ptr<BlockStore> store_;
+  std::unique_ptr<KvStoreMetrics> store_metrics_;
   std::unique_ptr<KvCache> cache_;
+  std::unique_ptr<KvCodec> codec_;
+  std::unique_ptr<StoreLink> store_link_;  // null: no store
   std::unique_ptr<Engine> engine_;
   Tenants tenants_;
   std::unique_ptr<EngineCompletions> completions_;

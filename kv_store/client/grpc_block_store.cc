@@ -11,8 +11,8 @@
 #include "absl/time/clock.h"
 #include "kernels/check.h"
 #include "kv_store/client/chain_memory.h"
+#include "kv_store/client/node_link.h"
 #include "kv_store/client/rendezvous.h"
-#include "kv_store/client/store_link.h"
 #include "kv_store/client/task_thread.h"
 
 namespace coterie {
@@ -40,9 +40,9 @@ class GrpcBlockStore::Core {
   explicit Core(const Options& options) : options_(options), rendezvous_(options.members) {
     for (const std::string& member : options.members) {
       links_.push_back(
-          std::make_unique<StoreLink>(StoreLink::Options{.address = member,
-                                                         .put_queue_bytes = options.put_queue_bytes,
-                                                         .put_timeout = options.put_timeout}));
+          std::make_unique<NodeLink>(NodeLink::Options{.address = member,
+                                                       .put_queue_bytes = options.put_queue_bytes,
+                                                       .put_timeout = options.put_timeout}));
     }
   }
 
@@ -60,8 +60,8 @@ class GrpcBlockStore::Core {
     return rendezvous_.Rank(request_id, options_.copies + kExtraAsked);
   }
 
-  StoreLink& link(size_t member) { return *links_[member]; }
-  const std::vector<std::unique_ptr<StoreLink>>& links() const { return links_; }
+  NodeLink& link(size_t member) { return *links_[member]; }
+  const std::vector<std::unique_ptr<NodeLink>>& links() const { return links_; }
   ChainMemory& chains() { return chains_; }
   TaskThread& thread() { return thread_; }
 
@@ -83,7 +83,7 @@ class GrpcBlockStore::Core {
   const Options options_;
   const Rendezvous rendezvous_;
   ChainMemory chains_;
-  std::vector<std::unique_ptr<StoreLink>> links_;
+  std::vector<std::unique_ptr<NodeLink>> links_;
   TaskThread thread_;  // ends before the links: its tasks use them
 };
 
@@ -351,7 +351,7 @@ GrpcBlockStore::Counts GrpcBlockStore::counts() const {
                    .read_bytes = core_->read_bytes,
                    .repaired = core_->repaired};
   for (const auto& link : core_->links()) {
-    const StoreLink::Counts of_link = link->counts();
+    const NodeLink::Counts of_link = link->counts();
     counts.damaged += of_link.damaged;
     counts.failed_calls += of_link.failed_calls;
     counts.put_objects += of_link.put_objects;

@@ -14,7 +14,7 @@
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "kv_store/client/store_link.h"
+#include "kv_store/client/node_link.h"
 
 namespace coterie {
 
@@ -23,7 +23,7 @@ class PutQueue {
   explicit PutQueue(size_t bytes_max) : bytes_max_(bytes_max) {}
 
   // False when it is full.
-  bool Add(StoreLink::PutObject object) {
+  bool Add(NodeLink::PutObject object) {
     std::lock_guard<std::mutex> lock(mu_);
     if (bytes_ + object.bytes->size() > bytes_max_) return false;
     bytes_ += object.bytes->size();
@@ -34,10 +34,10 @@ class PutQueue {
   }
 
   // Waits for objects, and takes some: `bytes` if there are so many, one at least. Empty: closed.
-  std::vector<StoreLink::PutObject> Take(size_t bytes, size_t count) {
+  std::vector<NodeLink::PutObject> Take(size_t bytes, size_t count) {
     std::unique_lock<std::mutex> lock(mu_);
     changed_.wait(lock, [&] { return closed_ || !objects_.empty(); });
-    std::vector<StoreLink::PutObject> taken;
+    std::vector<NodeLink::PutObject> taken;
     if (closed_) return taken;
     size_t taken_bytes = 0;
     while (!objects_.empty() && taken_bytes < bytes && taken.size() < count) {
@@ -48,9 +48,9 @@ class PutQueue {
     return taken;
   }
   // What was taken is sent or dropped, and no longer counts.
-  void Done(std::vector<StoreLink::PutObject> taken) {
+  void Done(std::vector<NodeLink::PutObject> taken) {
     std::lock_guard<std::mutex> lock(mu_);
-    for (const StoreLink::PutObject& object : taken) bytes_ -= object.bytes->size();
+    for (const NodeLink::PutObject& object : taken) bytes_ -= object.bytes->size();
     num_done_ += taken.size();
     changed_.notify_all();
   }
@@ -74,7 +74,7 @@ class PutQueue {
   std::mutex mu_;  // guards what follows
   std::condition_variable changed_;
   bool closed_ = false;
-  std::deque<StoreLink::PutObject> objects_;
+  std::deque<NodeLink::PutObject> objects_;
   size_t bytes_ = 0;
   uint64_t num_added_ = 0, num_done_ = 0;
 };

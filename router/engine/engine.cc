@@ -5,18 +5,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "kernels/check.h"
-#include "kernels/status_macros.h"
 #include "ops/process/log.h"
-#include "router/engine/retry_after.h"
 
 namespace coterie {
 namespace {
 
 // How soon an idle router notices a worker that came or went.
 constexpr std::chrono::milliseconds kIdleTick(500);
-// What a refused caller should wait at least, and is told to wait at most.
-constexpr absl::Duration kRetryAfterMin = absl::Milliseconds(500),
-                         kRetryAfterMax = absl::Seconds(60);
+// How soon an engine that waits for a store alone looks after those who left.
+constexpr absl::Duration kStoreTick = absl::Milliseconds(20);
 
 }  // namespace
 
@@ -36,97 +33,17 @@ Engine::Engine(const ModelConfig* config, Options options, Step* step, KvCache* 
                  cache),
       outage_(workers, options_.expert_wait) {
   metrics_->kv_budget_bytes.Set(static_cast<double>(cache_->options().budget_bytes));
+  if (cache_->store() != nullptr) {
+    cache_->store()->bell()->Listen([this] {
+      std::lock_guard<std::mutex> lock(mu_);
+      store_news_ = true;
+      arrived_.notify_one();
+    });
+  }
   thread_ = std::thread([this] { Run(); });
 }
 
 Engine::~Engine() { CHECK(!thread_.joinable()) << "Stop was not called"; }
-
-absl::Status Engine::CheckFits(EngineRequest* request) const {
-  const auto prompt = static_cast<int64_t>(request->prompt.size());
-  CHECK_GT(prompt, 0);
-  if (prompt >= options_.max_context) {
-    return absl::OutOfRangeError(
-        absl::StrCat("the prompt has ", prompt, " tokens; this router takes at most ",
-                     options_.max_context - 1, " so that one can be generated (--max_context)"));
-  }
-  const bool open_end = request->max_tokens == 0;
-  const int64_t room = options_.max_context - prompt;
-  request->max_tokens = open_end ? room : std::min(request->max_tokens, room);
-  if (open_end) {
-    const int64_t blocks = cache_->BlocksWithin(cache_->options().budget_bytes);
-    request->max_tokens =
-        std::clamp<int64_t>(blocks * kKvBlockTokens - prompt, 1, request->max_tokens);
-  }
-  const int64_t bytes = cache_->BytesFor(prompt + request->max_tokens);
-  if (bytes > cache_->options().budget_bytes) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "prompt and max_tokens take up to ", bytes, " bytes of KV cache, this router has ",
-        cache_->options().budget_bytes, " (--kv_bytes): ask for fewer tokens"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Duration Engine::ExpectedWait() const {
-  const absl::Duration wait =
-      absl::Seconds(seconds_per_request_ * static_cast<double>(num_queued_));
-  return std::clamp(wait, kRetryAfterMin, kRetryAfterMax);
-}
-
-absl::Status Engine::CheckQueues(const std::string& tenant, int64_t num_choices) const {
-  const int64_t most = std::min(options_.max_queued, options_.max_queued_per_tenant);
-  if (num_choices > most) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("num_choices (n) is ", num_choices, ", this router lets ", most,
-                     " answers wait (--max_queued, --max_queued_per_tenant)"));
-  }
-  if (stopping_)
-    return WithRetryAfter(
-        absl::UnavailableError("this router is draining; another may serve the request"),
-        kRetryAfterMin);
-  if (num_queued_ + num_choices > options_.max_queued) {
-    return WithRetryAfter(
-        absl::ResourceExhaustedError(absl::StrCat("the queue is full: ", num_queued_, " of ",
-                                                  options_.max_queued, " answers wait; try later")),
-        ExpectedWait());
-  }
-  const auto own = queued_by_tenant_.find(tenant);
-  const int64_t waiting = own == queued_by_tenant_.end() ? 0 : own->second;
-  if (waiting + num_choices > options_.max_queued_per_tenant) {
-    return WithRetryAfter(absl::ResourceExhaustedError(
-                              absl::StrCat(waiting, " answers of this tenant wait already, ",
-                                           options_.max_queued_per_tenant, " may; try later")),
-                          ExpectedWait());
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> Engine::Submit(EngineRequest request,
-                                                                         int64_t num_choices) {
-  CHECK_GT(num_choices, 0);
-  RETURN_IF_ERROR(CheckFits(&request));
-  // The prompts are copied before the lock is taken: they may be long, and the engine waits for it.
-  const absl::Time now = absl::Now();
-  const std::string tenant = request.tenant;
-  std::vector<std::shared_ptr<TokenStream>> streams;
-  SequencePtr first;
-  for (int64_t choice = 0; choice < num_choices; ++choice) {
-    EngineRequest own = request;
-    own.sampling.seed += static_cast<uint64_t>(choice);
-    auto sequence = std::make_unique<Sequence>(std::move(own), num_submitted_++, now);
-    streams.push_back(sequence->stream);
-    if (first == nullptr)
-      first = std::move(sequence);
-    else
-      first->siblings.push_back(std::move(sequence));
-  }
-  std::lock_guard<std::mutex> lock(mu_);
-  RETURN_IF_ERROR(CheckQueues(tenant, num_choices));
-  num_queued_ += num_choices;
-  queued_by_tenant_[tenant] += num_choices;
-  arrivals_.push_back(std::move(first));
-  arrived_.notify_one();
-  return streams;
-}
 
 void Engine::Stop(absl::Time deadline) {
   {
@@ -136,14 +53,17 @@ void Engine::Stop(absl::Time deadline) {
   }
   arrived_.notify_one();
   if (thread_.joinable()) thread_.join();
+  if (cache_->store() != nullptr) cache_->store()->bell()->Listen(nullptr);
 }
 
 void Engine::Run() {
   Publish();
   while (WaitForWork()) {
     DropLeavers();
+    if (cache_->store() != nullptr) cache_->store()->Collect();
     scheduler_.Admit(absl::Now());
     Publish();
+    WaitForStore();
     RunStep();
     DropLeavers();
     if (scheduler_.empty()) outage_.End();
@@ -174,6 +94,17 @@ bool Engine::WaitForWork() {
   };
   scheduler_.RemoveIf(fail, absl::Now());
   return false;
+}
+
+// Where nothing runs, and those that could are held back, there is nothing to do until then.
+void Engine::WaitForStore() {
+  if (scheduler_.num_running() > 0) return;
+  const absl::Duration left = scheduler_.HeldUntil() - absl::Now();
+  if (left == absl::InfiniteDuration() || left <= absl::ZeroDuration()) return;
+  std::unique_lock<std::mutex> lock(mu_);
+  arrived_.wait_for(lock, absl::ToChronoNanoseconds(std::min(left, kStoreTick)),
+                    [&] { return store_news_ || !arrivals_.empty(); });
+  store_news_ = false;
 }
 
 // Sequences that were finished, cancelled or are late leave before the next step, and their memory
@@ -228,8 +159,10 @@ void Engine::RunStep() {
     return std::all_of(parts.begin(), parts.end(),
                        [&](const Scheduler::Part& part) { return gone(*part.sequence); });
   });
+  const absl::Duration took = absl::Now() - start;
   metrics_->CountStep(static_cast<int64_t>(rows_.size()), num_prompt_rows,
-                      absl::ToDoubleSeconds(absl::Now() - start));
+                      absl::ToDoubleSeconds(took));
+  if (cache_->store() != nullptr) cache_->store()->ObservePrefill(num_prompt_rows, took);
   if (!logits.ok()) {
     if (const auto missing = MissingExpert(logits.status())) {
       outage_.Begin(*missing, logits.status());

@@ -84,6 +84,7 @@ class Engine {
   absl::Duration ExpectedWait() const;
   void Run();
   bool WaitForWork();
+  void WaitForStore();
   void DropLeavers();
   bool Leaves(Sequence& sequence, absl::Time now);
   void RunStep();
@@ -124,6 +125,7 @@ class Engine {
   mutable std::mutex mu_;  // guards what follows
   std::condition_variable arrived_;
   std::vector<SequencePtr> arrivals_;
+  bool store_news_ = false;                          // something has come for one that is held back
   std::map<std::string, int64_t> queued_by_tenant_;  // those that have not started yet
   int64_t num_queued_ = 0;                           // all of them
   double seconds_per_request_ = 0.5;                 // between two that end, smoothed

@@ -11,6 +11,7 @@
 #include "router/engine/resume_hint.h"
 #include "router/engine/token_stream.h"
 #include "router/kv/kv_cache.h"
+#include "router/kv/store_fetch.h"
 #include "router/rails/rails.h"
 #include "router/sampling/logit_rules.h"
 #include "router/sampling/sampler.h"
@@ -49,6 +50,12 @@ struct Sequence {
         rank(request.priority),
         last_progress(now) {}
 
+  ~Sequence() {
+    if (store_fetch != nullptr) store_fetch->Drop();
+  }
+  Sequence(const Sequence&) = delete;
+  Sequence& operator=(const Sequence&) = delete;
+
   int64_t num_prompt() const { return static_cast<int64_t>(request.prompt.size()); }
   int64_t num_generated() const { return static_cast<int64_t>(tokens.size()) - num_prompt(); }
   // Tokens that are known and whose keys and values are not. One: it is in decode.
@@ -68,6 +75,10 @@ struct Sequence {
   Rails rails;
   std::vector<int32_t> tokens;            // prompt, then what was generated
   std::unique_ptr<KvCache::Sequence> kv;  // null while it waits
+  // What the store has of its context; null: it was not asked, or the sequence has started.
+  std::shared_ptr<StoreFetch> store_fetch;
+  // How much was computed when it yielded, until the store was asked for what was forgotten since.
+  int64_t num_yielded_tokens = 0;
   // Other answers to the same prompt; they wait until it is computed, and find it in the cache.
   std::vector<std::unique_ptr<Sequence>> siblings;
   int64_t num_cached = 0;  // of the prompt, found in the cache when it was first admitted

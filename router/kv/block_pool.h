@@ -3,7 +3,8 @@
 //
 // A block that is full never changes, so sequences and the prefix index share it. Who refers to it
 // is told apart: what only the index keeps can be had back by evicting, what a sequence uses
-// cannot.
+// cannot, and what only waits to be written to a store (KvWriter) counts against that queue's bound
+// instead of the cache's.
 //
 // Thread rule: owned by the engine's thread.
 #ifndef COTERIE_ROUTER_KV_BLOCK_POOL_H_
@@ -19,12 +20,15 @@
 
 namespace coterie {
 
-enum class BlockUse { kSequence, kIndex };
+enum class BlockUse { kSequence, kIndex, kWriter };
 
 struct KvBlock {
   std::byte* data = nullptr;
   int32_t num_sequences = 0;
   int32_t num_index = 0;
+  int32_t num_writer = 0;
+
+  bool only_written() const { return num_writer > 0 && num_sequences + num_index == 0; }
 };
 
 class BlockPool {
@@ -40,17 +44,23 @@ class BlockPool {
     return block;
   }
   void Ref(KvBlock* block, BlockUse use) {
-    if (use == BlockUse::kIndex)
-      ++block->num_index;
-    else if (block->num_sequences++ == 0)
-      ++num_in_sequences_;
+    const bool was_only_written = block->only_written();
+    if (use == BlockUse::kSequence) {
+      if (block->num_sequences++ == 0) ++num_in_sequences_;
+    } else {
+      ++(use == BlockUse::kIndex ? block->num_index : block->num_writer);
+    }
+    num_only_written_ += block->only_written() - was_only_written;
   }
   void Unref(KvBlock* block, BlockUse use) {
-    if (use == BlockUse::kIndex)
-      --block->num_index;
-    else if (--block->num_sequences == 0)
-      --num_in_sequences_;
-    if (block->num_index + block->num_sequences > 0) return;
+    const bool was_only_written = block->only_written();
+    if (use == BlockUse::kSequence) {
+      if (--block->num_sequences == 0) --num_in_sequences_;
+    } else {
+      --(use == BlockUse::kIndex ? block->num_index : block->num_writer);
+    }
+    num_only_written_ += block->only_written() - was_only_written;
+    if (block->num_index + block->num_sequences + block->num_writer > 0) return;
     free_.push_back(block);
     --num_used_;
   }
@@ -58,6 +68,7 @@ class BlockPool {
   int64_t block_bytes() const { return block_bytes_; }
   int64_t num_used() const { return num_used_; }                  // by whomever
   int64_t num_in_sequences() const { return num_in_sequences_; }  // of those
+  int64_t num_only_written() const { return num_only_written_; }  // of those, by a writer alone
 
  private:
   void AddSlab() {
@@ -71,7 +82,7 @@ class BlockPool {
   }
 
   const int64_t block_bytes_;
-  int64_t num_used_ = 0, num_in_sequences_ = 0;
+  int64_t num_used_ = 0, num_in_sequences_ = 0, num_only_written_ = 0;
   std::vector<Buffer> slabs_;
   std::deque<KvBlock> blocks_;  // addresses stay
   std::vector<KvBlock*> free_;

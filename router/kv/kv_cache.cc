@@ -34,8 +34,9 @@ std::unique_ptr<KvCache::Sequence> KvCache::Start(const std::string& salt,
   std::unique_ptr<Sequence> sequence = StartAlone();
   if (!options_.prefix_cache) return sequence;
   const PrefixIndex::Match match = index_.Find(salt, tokens.first(tokens.size() - 1));
-  PrefixIndex::Node* const node = match.resume != nullptr ? match.resume : index_.Root(salt);
+  PrefixIndex::Node* const node = match.resume != nullptr ? match.resume : NamedRoot(salt);
   index_.Enter(node);
+  if (store_ != nullptr) sequence->tenant_ = salt;
   sequence->node_ = node;
   if (match.resume != nullptr) sequence->Resume(match.resume);
   // Here contexts part, and the next one should not have to go back further.
@@ -136,6 +137,11 @@ void KvCache::Sequence::IndexFullBlocks(std::span<const int32_t> tokens) {
       return;
     }
     cache_->index_.Advance(node_, next);
+    if (cache_->store_ != nullptr) {
+      StoreLink::NameChild(
+          *node_, next, tokens.subspan(static_cast<size_t>(node_->num_tokens()), kKvBlockTokens));
+      cache_->store_->Write(tenant_, *next);
+    }
     node_ = next;
     // Somebody has computed the same already: one copy is enough, the bits are equal.
     if (!(next->block() == own)) {
@@ -171,11 +177,16 @@ void KvCache::Sequence::MakeCheckpoint(PrefixIndex::Node* node, bool is_branch) 
         sliding_[static_cast<size_t>(block - first_sliding_)].For(BlockUse::kIndex));
   }
   cache_->index_.SetCheckpoint(node, std::move(checkpoint));
+  if (cache_->store_ != nullptr) cache_->store_->WriteCheckpoint(tenant_, *node);
 }
 
 void KvCache::Sequence::Finish(absl::Time now, ResumeHint hint) {
   if (node_ == nullptr) return;
-  if (node_->parent() != nullptr) MakeCheckpoint(node_, false);
+  if (node_->parent() != nullptr) {
+    if (cache_->store_ != nullptr) cache_->store_->WriteDropped(tenant_, *node_);
+    MakeCheckpoint(node_, false);
+    if (cache_->store_ != nullptr) cache_->store_->Hint(*node_, hint);
+  }
   cache_->index_.Leave(std::exchange(node_, nullptr), now, hint);
 }
 

@@ -12,11 +12,19 @@
 // Memory is taken as a sequence grows. When the budget is used up, contexts that nobody uses are
 // forgotten (PrefixIndex); when there are none, Grow fails.
 //
-// Thread rule: owned by the engine's thread.
+// With a store behind it (StoreLink), what becomes known here is written there, and what a sequence
+// lacks is fetched from there before it starts:
+//
+//   fetch = cache.Lookup(salt, tokens);                 // when the request arrives
+//   if (cache.ReadAhead(salt, tokens, fetch, now) > now) …   // hold it back until then
+//   cache.Import(salt, tokens, fetch, now);             // then Start finds it
+//
+// Thread rule: owned by the engine's thread; Lookup by any.
 #ifndef COTERIE_ROUTER_KV_KV_CACHE_H_
 #define COTERIE_ROUTER_KV_KV_CACHE_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -24,11 +32,15 @@
 
 #include "absl/time/time.h"
 #include "kernels/kernels.h"
+#include "kernels/parallel.h"
+#include "kv_store/block_id.h"
 #include "model/config.h"
 #include "router/engine/resume_hint.h"
 #include "router/kv/block_pool.h"
 #include "router/kv/kv_layout.h"
 #include "router/kv/prefix_index.h"
+#include "router/kv/store_fetch.h"
+#include "router/kv/store_link.h"
 
 namespace coterie {
 
@@ -53,6 +65,8 @@ class KvCache {
     // A later context is expected to part from this one, or go on from it, after so many tokens:
     // when they are computed, the block border before is made a checkpoint.
     void ExpectResumeAt(int64_t num_tokens) { WantCheckpoint(num_tokens, false); }
+    // Another context is known to part from this one there.
+    void ExpectBranchAt(int64_t num_tokens) { WantCheckpoint(num_tokens, true); }
     // The last block border becomes a checkpoint, and the context is left to the index.
     void Finish(absl::Time now, ResumeHint hint);
 
@@ -78,6 +92,7 @@ class KvCache {
     void MakeCheckpoint(PrefixIndex::Node* node, bool is_branch);
 
     KvCache* const cache_;
+    std::string tenant_;  // where there is a store
     std::vector<std::vector<std::byte*>>
         tables_;                     // [layer][position / 64]; dangling once invisible
     std::vector<BlockRef> global_;   // [position / 64]
@@ -98,6 +113,27 @@ class KvCache {
   // A sequence that neither takes from the prefix index nor leaves to it.
   std::unique_ptr<Sequence> StartAlone();
 
+  // Before the first sequence. Neither is owned; store outlives all sequences, pool this.
+  void SetStore(StoreLink* store, Parallel* pool) {
+    store_ = store;
+    pool_ = pool;
+  }
+  StoreLink* store() const { return store_; }  // null: none
+
+  // Looks for `tokens`, the last one aside, in the store. Null: there is nothing to ask for.
+  std::shared_ptr<StoreFetch> Lookup(const std::string& salt,
+                                     std::span<const int32_t> tokens) const;
+  // Begins to fetch what was found and is not here, if that is worth it. How long a sequence that
+  // could start waits for it at most; a time in the past: it does not.
+  absl::Time ReadAhead(const std::string& salt, std::span<const int32_t> tokens, StoreFetch* fetch,
+                       absl::Time now);
+  // What was fetched becomes known to the prefix index, all of it or nothing; what has not come yet
+  // is given up. The fetch is over.
+  void Import(const std::string& salt, std::span<const int32_t> tokens, StoreFetch* fetch,
+              absl::Time now);
+  // How many of `tokens` a sequence would find here.
+  int64_t NumResumable(const std::string& salt, std::span<const int32_t> tokens);
+
   // What a sequence of so many tokens takes at most.
   int64_t BytesFor(int64_t num_tokens) const { return layout_.BytesFor(num_tokens); }
   // How many blocks one sequence can have in so many bytes.
@@ -112,16 +148,33 @@ class KvCache {
   const PrefixIndex& index() const { return index_; }
   int64_t held_bytes() const;  // by sequences
   int64_t used_bytes() const { return sliding_bytes() + global_bytes(); }
-  int64_t sliding_bytes() const { return sliding_.num_used() * sliding_.block_bytes(); }
-  int64_t global_bytes() const { return global_.num_used() * global_.block_bytes(); }
+  // What only waits to be written to a store is not counted: the writer has its own bound.
+  int64_t sliding_bytes() const {
+    return (sliding_.num_used() - sliding_.num_only_written()) * sliding_.block_bytes();
+  }
+  int64_t global_bytes() const {
+    return (global_.num_used() - global_.num_only_written()) * global_.block_bytes();
+  }
 
  private:
   BlockRef Take(BlockPool* pool, absl::Time now);
+  PrefixIndex::Node* NamedRoot(const std::string& salt);
+  // Of the local blocks [first, end), those that checkpoints at or above `node` hold.
+  static std::map<int64_t, BlockRef> LocalsAt(const PrefixIndex::Node* node, int64_t first,
+                                              int64_t end);
+  StoreLink::Need NeedOf(const std::string& salt, std::span<const int32_t> tokens,
+                         int64_t num_blocks);
+  // How many tokens need not be computed now; 0: nothing was of use.
+  int64_t ImportFetched(const std::string& salt, std::span<const int32_t> tokens,
+                        int64_t num_blocks, const std::vector<BlockId>& ids,
+                        const StoreFetch::Fetched& fetched, absl::Time now);
 
   const KvOptions options_;
   const KvLayout layout_;
   BlockPool sliding_, global_;
   PrefixIndex index_;
+  StoreLink* store_ = nullptr;
+  Parallel* pool_ = nullptr;
 };
 
 }  // namespace coterie

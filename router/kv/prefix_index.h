@@ -30,6 +30,7 @@
 #include "router/engine/resume_hint.h"
 #include "router/kv/block_key.h"
 #include "router/kv/block_pool.h"
+#include "router/kv/store_marks.h"
 
 namespace coterie {
 
@@ -49,6 +50,9 @@ class PrefixIndex {
     const Node* parent() const { return parent_; }
     const BlockRef& block() const { return block_; }
     const WindowCheckpoint* checkpoint() const { return checkpoint_.get(); }
+    // What a store has of it; null where there is no store.
+    const std::shared_ptr<StoreMarks>& store_marks() const { return store_marks_; }
+    void set_store_marks(std::shared_ptr<StoreMarks> marks) { store_marks_ = std::move(marks); }
 
    private:
     friend class PrefixIndex;
@@ -59,6 +63,7 @@ class PrefixIndex {
     int64_t num_tokens_ = 0;
     BlockRef block_;
     std::unique_ptr<WindowCheckpoint> checkpoint_;
+    std::shared_ptr<StoreMarks> store_marks_;
     absl::flat_hash_map<BlockKey, std::unique_ptr<Node>> children_;
     int32_t num_users_ = 0;  // sequences that stand here
     absl::Time last_use_ = absl::InfinitePast();

@@ -119,6 +119,16 @@ class FairQueue {
     Forget();
   }
 
+  // visit(item), in no particular order.
+  template <typename Visit>
+  void ForEach(Visit visit) {
+    for (auto& [name, tenant] : tenants_) {
+      for (auto& [priority, lane] : tenant.waiting) {
+        for (Entry& entry : lane) visit(entry.item);
+      }
+    }
+  }
+
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
   size_t num_tenants() const { return tenants_.size(); }

@@ -30,7 +30,7 @@ void Scheduler::InsertBySeniority(std::vector<SequencePtr>* list, SequencePtr se
 }
 
 int64_t Scheduler::num_waiting() const {
-  return static_cast<int64_t>(waiting_.size() + yielded_.size()) + num_siblings_;
+  return static_cast<int64_t>(waiting_.size() + yielded_.size() + held_.size()) + num_siblings_;
 }
 
 void Scheduler::Add(SequencePtr sequence) {
@@ -124,7 +124,40 @@ bool Scheduler::MakePlaceFor(const Sequence& sequence, absl::Time now) {
   }
 }
 
+void Scheduler::ReadAhead(absl::Time now) {
+  if (cache_->store() == nullptr) return;
+  waiting_.ForEach([&](SequencePtr& sequence) {
+    if (sequence->store_fetch != nullptr)
+      cache_->ReadAhead(sequence->request.tenant, sequence->tokens, sequence->store_fetch.get(),
+                        now);
+  });
+  std::erase_if(held_, [&](SequencePtr& sequence) {
+    if (AwaitsStore(sequence.get(), now)) return false;
+    InsertBySeniority(&yielded_, std::move(sequence));
+    return true;
+  });
+}
+
+bool Scheduler::AwaitsStore(Sequence* sequence, absl::Time now) {
+  if (cache_->store() == nullptr) return false;
+  // What it had computed may have been forgotten since it yielded, and be in the store.
+  const int64_t had = std::exchange(sequence->num_yielded_tokens, 0);
+  if (had - kKvBlockTokens > cache_->NumResumable(sequence->request.tenant, sequence->tokens))
+    sequence->store_fetch = cache_->Lookup(sequence->request.tenant, sequence->tokens);
+  return sequence->store_fetch != nullptr &&
+         cache_->ReadAhead(sequence->request.tenant, sequence->tokens, sequence->store_fetch.get(),
+                           now) > now;
+}
+
+absl::Time Scheduler::HeldUntil() const {
+  absl::Time until = absl::InfiniteFuture();
+  for (const SequencePtr& sequence : held_)
+    until = std::min(until, cache_->store()->HoldUntil(*sequence->store_fetch));
+  return until;
+}
+
 void Scheduler::Admit(absl::Time now) {
+  ReadAhead(now);
   bool has_yielded = false;
   while (const Sequence* next = NextToAdmit(now, &has_yielded)) {
     if (!MakePlaceFor(*next, now)) return;
@@ -145,7 +178,16 @@ void Scheduler::Admit(absl::Time now) {
 }
 
 void Scheduler::Start(SequencePtr sequence, bool late, absl::Time now) {
+  if (AwaitsStore(sequence.get(), now)) {
+    held_.push_back(std::move(sequence));
+    return;
+  }
+  const std::shared_ptr<StoreFetch> fetch = std::exchange(sequence->store_fetch, nullptr);
+  if (fetch != nullptr)
+    cache_->Import(sequence->request.tenant, sequence->tokens, fetch.get(), now);
   sequence->kv = cache_->Start(sequence->request.tenant, sequence->tokens);
+  // The store knows more of this context than can be resumed from.
+  if (fetch != nullptr) sequence->kv->ExpectBranchAt(fetch->matched_blocks() * kKvBlockTokens);
   // The same prompt again, one that parts from it in the last block, and one that goes on from it.
   // The second costs one sliding block: the checkpoints share the others.
   sequence->kv->ExpectResumeAt(sequence->num_prompt() - 1);
@@ -186,6 +228,7 @@ void Scheduler::Rerank(absl::Time now) {
 void Scheduler::Yield(size_t index, absl::Time now) {
   SequencePtr sequence = std::move(running_[index]);
   running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(index));
+  sequence->num_yielded_tokens = sequence->kv->num_tokens();
   sequence->kv->Finish(now, ResumeHint::kSoon);
   sequence->kv.reset();
   ++num_yields_;
@@ -258,7 +301,7 @@ void Scheduler::RemoveIf(absl::FunctionRef<bool(Sequence&)> leaves, absl::Time n
     for (SequencePtr& sibling : std::exchange(sequence.siblings, {}))
       orphans.push_back(std::move(sibling));
   };
-  for (std::vector<SequencePtr>* list : {&running_, &yielded_}) {
+  for (std::vector<SequencePtr>* list : {&running_, &yielded_, &held_}) {
     std::erase_if(*list, [&](SequencePtr& sequence) {
       if (!leaves(*sequence)) return false;
       if (sequence->kv != nullptr) sequence->kv->Finish(now, sequence->request.resume_hint);

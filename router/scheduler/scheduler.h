@@ -11,6 +11,9 @@
 // that has not been in a step for `promote_after`, nor any of its tenant and priority, goes before
 // all for as long.
 //
+// One whose context is on its way from a store is held back for a moment when it could start, and
+// others go before it (KvCache::ReadAhead).
+//
 // Requires: one owner thread. Guarantees: the most senior sequence is in every step, so that every
 // step makes progress; one that was added leaves by RemoveIf only.
 #ifndef COTERIE_ROUTER_SCHEDULER_SCHEDULER_H_
@@ -67,6 +70,9 @@ class Scheduler {
   int64_t num_running() const { return static_cast<int64_t>(running_.size()); }
   int64_t num_waiting() const;  // those that have yielded and siblings included
   int64_t num_yields() const { return num_yields_; }
+  // When the next of those that could start, and are held back for what a store has of them, is not
+  // any longer; InfiniteFuture: there is none.
+  absl::Time HeldUntil() const;
 
  private:
   static bool Senior(const Sequence& a, const Sequence& b);
@@ -79,6 +85,9 @@ class Scheduler {
   int64_t WhoHoldsTooMuchFor(const Sequence& sequence) const;
   bool MakePlaceFor(const Sequence& sequence, absl::Time now);
   void Start(SequencePtr sequence, bool late, absl::Time now);
+  // Those who wait have what the store has of them fetched meanwhile.
+  void ReadAhead(absl::Time now);
+  bool AwaitsStore(Sequence* sequence, absl::Time now);
   void Promote(Sequence* sequence, absl::Time now) const;
   void Rerank(absl::Time now);
   void Yield(size_t index, absl::Time now);
@@ -89,6 +98,7 @@ class Scheduler {
   KvCache* const cache_;
   FairQueue<SequencePtr> waiting_;
   std::vector<SequencePtr> yielded_, running_;  // most senior first
+  std::vector<SequencePtr> held_;               // could start, and wait for the store
   std::vector<Part> parts_;
   std::vector<int64_t> granted_;  // rows of prompts in the next step, by index in running_
   int64_t num_siblings_ = 0;

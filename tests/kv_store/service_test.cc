@@ -349,7 +349,7 @@ TEST_F(KvServiceTest, JournalsTravelAndOldVersionsAreRefused) {
 TEST_F(KvServiceTest, MetricsAreThoseOfTheirPage) {
   Start();
   PutSound(0, 3, 100);
-  const KvStoreMetrics metrics(&node_->node(), &node_->objects(), &node_->gate());
+  const NodeMetrics metrics(&node_->node(), &node_->objects(), &node_->gate());
   const std::string text = prometheus::TextSerializer().Serialize(metrics.Collect());
   EXPECT_THAT(text, HasSubstr("kv_store_stored_total 3"));
   EXPECT_THAT(text, HasSubstr("kv_store_tenant_bytes{tenant=\"t\"} 300"));

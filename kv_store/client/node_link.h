@@ -1,4 +1,4 @@
-// StoreLink: a client's end of the link to one kv_store. Calls end exactly once, on gRPC's threads,
+// NodeLink: a client's end of the link to one kv_store. Calls end exactly once, on gRPC's threads,
 // at their deadline at the latest. A node that fails or hangs is left alone for a while, doubling:
 // calls to it then fail at once.
 //
@@ -6,8 +6,8 @@
 // already is not sent.
 //
 // Thread-safe.
-#ifndef COTERIE_KV_STORE_CLIENT_STORE_LINK_H_
-#define COTERIE_KV_STORE_CLIENT_STORE_LINK_H_
+#ifndef COTERIE_KV_STORE_CLIENT_NODE_LINK_H_
+#define COTERIE_KV_STORE_CLIENT_NODE_LINK_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -27,7 +27,7 @@
 
 namespace coterie {
 
-class StoreLink {
+class NodeLink {
  public:
   struct Options {
     std::string address;  // host:port or unix:path
@@ -52,13 +52,13 @@ class StoreLink {
   using Each = std::function<void(size_t index, const ObjectName& name,
                                   std::shared_ptr<const std::string> bytes)>;
 
-  explicit StoreLink(Options options);
-  ~StoreLink();
+  explicit NodeLink(Options options);
+  ~NodeLink();
   // Ends what is under way with Cancelled, and returns when no callback is running. Calls from now
   // on end at once, on the caller's thread.
   void Close();
-  StoreLink(const StoreLink&) = delete;
-  StoreLink& operator=(const StoreLink&) = delete;
+  NodeLink(const NodeLink&) = delete;
+  NodeLink& operator=(const NodeLink&) = delete;
 
   // False while the node is left alone.
   bool IsUsable() const;
@@ -87,4 +87,4 @@ class StoreLink {
 
 }  // namespace coterie
 
-#endif  // COTERIE_KV_STORE_CLIENT_STORE_LINK_H_
+#endif  // COTERIE_KV_STORE_CLIENT_NODE_LINK_H_

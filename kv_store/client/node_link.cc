@@ -1,4 +1,4 @@
-#include "kv_store/client/store_link.h"
+#include "kv_store/client/node_link.h"
 
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/support/client_callback.h>
@@ -29,7 +29,7 @@ constexpr absl::Duration kNoteTimeout = absl::Seconds(2);
 // More notes than these are not under way: a hint or a journal is then dropped.
 constexpr int kNotesMax = 256;
 
-std::shared_ptr<grpc::Channel> MakeChannel(const StoreLink::Options& options) {
+std::shared_ptr<grpc::Channel> MakeChannel(const NodeLink::Options& options) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kFrameBytesMax);
   arguments.SetMaxSendMessageSize(kFrameBytesMax);
@@ -49,7 +49,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const StoreLink::Options& options) {
 
 }  // namespace
 
-class StoreLink::Core {
+class NodeLink::Core {
  public:
   explicit Core(Options options)
       : options_(std::move(options)),
@@ -349,33 +349,31 @@ class StoreLink::Core {
   std::thread writer_;
 };
 
-StoreLink::StoreLink(Options options) : core_(std::make_unique<Core>(std::move(options))) {}
-StoreLink::~StoreLink() = default;
-void StoreLink::Close() { core_->Close(); }
+NodeLink::NodeLink(Options options) : core_(std::make_unique<Core>(std::move(options))) {}
+NodeLink::~NodeLink() = default;
+void NodeLink::Close() { core_->Close(); }
 
-bool StoreLink::IsUsable() const { return core_->IsUsable(); }
-void StoreLink::Find(const std::vector<ObjectKey>& keys, absl::Time deadline,
-                     BlockStore::FindDone done) {
+bool NodeLink::IsUsable() const { return core_->IsUsable(); }
+void NodeLink::Find(const std::vector<ObjectKey>& keys, absl::Time deadline,
+                    BlockStore::FindDone done) {
   core_->Find(keys, deadline, std::move(done));
 }
-void StoreLink::Get(const std::vector<ObjectKey>& keys, absl::Time deadline, Each each,
-                    BlockStore::GetDone done) {
+void NodeLink::Get(const std::vector<ObjectKey>& keys, absl::Time deadline, Each each,
+                   BlockStore::GetDone done) {
   core_->Get(keys, deadline, std::move(each), std::move(done));
 }
-bool StoreLink::Put(PutObject object) { return core_->Put(std::move(object)); }
-void StoreLink::Hint(const std::vector<ObjectKey>& keys, StoreHint hint) {
-  core_->Hint(keys, hint);
-}
-void StoreLink::PutJournal(const std::string& request_id, uint64_t version,
-                           const std::string& bytes, absl::Duration keep) {
+bool NodeLink::Put(PutObject object) { return core_->Put(std::move(object)); }
+void NodeLink::Hint(const std::vector<ObjectKey>& keys, StoreHint hint) { core_->Hint(keys, hint); }
+void NodeLink::PutJournal(const std::string& request_id, uint64_t version, const std::string& bytes,
+                          absl::Duration keep) {
   core_->PutJournal(request_id, version, bytes, keep);
 }
-void StoreLink::GetJournal(const std::string& request_id, absl::Time deadline,
-                           BlockStore::JournalDone done) {
+void NodeLink::GetJournal(const std::string& request_id, absl::Time deadline,
+                          BlockStore::JournalDone done) {
   core_->GetJournal(request_id, deadline, std::move(done));
 }
-bool StoreLink::Flush(absl::Time deadline) { return core_->Flush(deadline); }
-const std::string& StoreLink::address() const { return core_->options().address; }
-StoreLink::Counts StoreLink::counts() const { return core_->counts(); }
+bool NodeLink::Flush(absl::Time deadline) { return core_->Flush(deadline); }
+const std::string& NodeLink::address() const { return core_->options().address; }
+NodeLink::Counts NodeLink::counts() const { return core_->counts(); }
 
 }  // namespace coterie

@@ -1,0 +1,110 @@
+// StoreLink: the store behind a router's cache. Names contexts, writes behind what the cache
+// learns, and reads ahead what it lacks; KvCache says what and when.
+//
+// A store is never in the way: a lookup is waited for no longer than `patience`, a fetch no longer
+// than it is seen to be worth, and one that fails again and again is not asked (StoreHealth). It is
+// never wrong either: what it says is either what was computed, bit for bit, or a miss.
+//
+// Thread rule: Lookup, bell and Flush by any thread, all else by the engine's.
+#ifndef COTERIE_ROUTER_KV_STORE_LINK_H_
+#define COTERIE_ROUTER_KV_STORE_LINK_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/time/time.h"
+#include "kv_store/client/block_store.h"
+#include "router/engine/resume_hint.h"
+#include "router/kv/fetch_policy.h"
+#include "router/kv/kv_codec.h"
+#include "router/kv/kv_store_metrics.h"
+#include "router/kv/kv_writer.h"
+#include "router/kv/prefix_index.h"
+#include "router/kv/store_fetch.h"
+#include "router/kv/store_health.h"
+
+namespace coterie {
+
+class StoreLink {
+ public:
+  struct Options {
+    // All that shapes keys and values besides tokens and tenant: two routers whose fields differ
+    // share nothing.
+    std::vector<std::string> root_fields;
+    // How long a sequence that could start waits for the answer to its lookup.
+    absl::Duration patience = absl::Milliseconds(3);
+    // Of what is fetched and not yet in the cache.
+    int64_t fetch_bytes = int64_t{1} << 30;
+    FetchPolicy::Options policy;
+    KvWriter::Options writer;
+  };
+  // None is owned; all outlive this.
+  StoreLink(BlockStore* store, const KvCodec* codec, Options options, KvStoreMetrics* metrics);
+
+  const KvCodec& codec() const { return *codec_; }
+  const std::shared_ptr<StoreBell>& bell() const { return bell_; }
+
+  // Names: of a tenant's root, and of the context that ends at a node, which its parent has.
+  BlockId RootOf(const std::string& tenant) const;
+  static void Name(PrefixIndex::Node* node, const BlockId& id);
+  static void NameChild(const PrefixIndex::Node& parent, PrefixIndex::Node* child,
+                        std::span<const int32_t> tokens);
+
+  // Starts to look for the whole blocks of `tokens`. Null: the store is not asked.
+  std::shared_ptr<StoreFetch> Lookup(const std::string& tenant, std::span<const int32_t> tokens);
+
+  struct Need {
+    StoreFetch::Wanted wanted;
+    int64_t num_tokens = 0;  // that need not be computed then; 0: nothing is needed
+  };
+  // Fetches what was found, if that is worth it. need(): asked once it is known what was found.
+  void ReadAhead(StoreFetch* fetch, absl::FunctionRef<Need()> need, absl::Time now);
+  // Until when a sequence that could start waits for `fetch`; in the past: it does not.
+  absl::Time HoldUntil(const StoreFetch& fetch) const;
+  // The cache has all of the context.
+  void NotNeeded(StoreFetch* fetch);
+  // The sequence starts, and what has not come by now is late.
+  void GiveUp(StoreFetch* fetch, absl::Time now);
+  // What was fetched is in the cache: so many tokens; 0: it was of no use.
+  void CountImported(const StoreFetch& fetch, int64_t num_tokens, absl::Time now);
+  void ObservePrefill(int64_t num_tokens, absl::Duration took) {
+    policy_.ObservePrefill(num_tokens, took);
+  }
+
+  // Queues what is not in the store of a full block, of a node's checkpoint. False: no room.
+  bool Write(const std::string& tenant, const PrefixIndex::Node& node);
+  bool WriteCheckpoint(const std::string& tenant, const PrefixIndex::Node& node);
+  // Of the blocks up to `node`, what was dropped before.
+  void WriteDropped(const std::string& tenant, const PrefixIndex::Node& node);
+  void Hint(const PrefixIndex::Node& node, ResumeHint hint);
+  // Takes back the references of what was written. Between two steps.
+  void Collect();
+  // Until all is written, or the deadline.
+  bool Flush(absl::Time deadline) { return writer_.Flush(deadline); }
+
+ private:
+  ObjectKey KeyOf(const PrefixIndex::Node& node, BlockKind kind) const {
+    return {node.store_marks()->id, kind, codec_->repr()};
+  }
+  bool Offer(KvWriter::Job* job);
+
+  BlockStore* const store_;
+  const KvCodec* const codec_;
+  const Options options_;
+  KvStoreMetrics* const metrics_;
+  const std::shared_ptr<StoreBell> bell_ = std::make_shared<StoreBell>();
+  const std::shared_ptr<StoreHealth> health_ = std::make_shared<StoreHealth>();
+  const std::shared_ptr<std::atomic<int64_t>> fetching_bytes_ =
+      std::make_shared<std::atomic<int64_t>>(0);
+  FetchPolicy policy_;
+  KvWriter writer_;
+};
+
+}  // namespace coterie
+
+#endif  // COTERIE_ROUTER_KV_STORE_LINK_H_

@@ -1,0 +1,161 @@
+// A store on its bad days. Goal: never wrong, never in the way. Method: FakeBlockStore does each
+// thing that can go wrong; the answers must be those of a router without a store, and come.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/testing/fake_block_store.h"
+#include "tests/testing/goldens.h"
+#include "tests/testing/store_router.h"
+
+namespace coterie {
+namespace {
+
+using ::testing::Ge;
+using ::testing::Le;
+using How = FakeBlockStore::How;
+
+const std::string kModel = kCheckpoints + "tiny_q4_0.gguf";
+
+class StoreFaultsTest : public testing::Test {
+ protected:
+  StoreFaultsTest() {
+    StoreRouter writer({.model = kModel, .store = &store_});
+    for (uint32_t seed = 0; seed < 8; ++seed) expected_.push_back(writer.Ask(Prompt(seed)));
+    writer.Flush();
+  }
+  static std::vector<int32_t> Prompt(uint32_t seed) { return SomeTokens(300, 1 + seed); }
+
+  FakeBlockStore store_;
+  std::vector<StoreRouter::Answer> expected_;  // by seed
+};
+
+TEST_F(StoreFaultsTest, WhateverGetDoesTheAnswersAreThoseOfARouterWithoutAStore) {
+  for (const How how :
+       {How::kWell, How::kFails, How::kLosesOne, How::kCutsOne, How::kBackwards, How::kTwice,
+        How::kEndsEarly, How::kLosesMost, How::kForgesFirst, How::kForgesName}) {
+    StoreRouter reader({.model = kModel, .store = &store_});
+    store_.Do({.get = how});
+    for (uint32_t seed = 0; seed < 8; ++seed)
+      EXPECT_EQ(reader.Ask(Prompt(seed)), expected_[seed])
+          << "how " << static_cast<int>(how) << ", prompt " << seed;
+    const double fetched = reader.Counted("router_kv_store_tokens_total", "fetched"),
+                 failed = reader.Counted("router_kv_store_tokens_total", "failed");
+    if (how == How::kWell || how == How::kBackwards) {
+      EXPECT_EQ(fetched, 8 * 256);
+    } else if (how != How::kTwice) {
+      EXPECT_EQ(fetched, 0) << static_cast<int>(how);
+      // A store that fails is left alone after three.
+      EXPECT_EQ(failed, how == How::kFails ? 3 * 256 : 8 * 256) << static_cast<int>(how);
+    }
+  }
+}
+
+TEST_F(StoreFaultsTest, AFailingLookupIsAMissAndSoonNotAskedAnyMore) {
+  for (const How how : {How::kFails, How::kAnswersShort}) {
+    StoreRouter reader({.model = kModel, .store = &store_});
+    const int64_t finds = store_.counts().finds;
+    store_.Do({.find = how});
+    for (uint32_t seed = 0; seed < 8; ++seed) EXPECT_EQ(reader.Ask(Prompt(seed)), expected_[seed]);
+    EXPECT_THAT(store_.counts().finds - finds, Ge(3));
+    EXPECT_THAT(store_.counts().finds - finds, Le(7));
+    EXPECT_THAT(reader.Counted("router_kv_store_lookups_total", "not_asked"), Ge(1));
+  }
+}
+
+// With the patience that is the default.
+TEST_F(StoreFaultsTest, AStuckStoreIsGivenUpAndLateAnswersChangeNothing) {
+  for (const FakeBlockStore::Plan plan :
+       {FakeBlockStore::Plan{.find = How::kNever}, {.get = How::kNever}}) {
+    StoreRouter reader({.model = kModel,
+                        .store = &store_,
+                        .link = {.policy = {.tokens_per_second = 1000, .measure = false}}});
+    store_.Do(plan);
+    for (uint32_t seed = 0; seed < 4; ++seed) EXPECT_EQ(reader.Ask(Prompt(seed)), expected_[seed]);
+    store_.Do({});
+    store_.Release();
+    for (uint32_t seed = 4; seed < 8; ++seed) EXPECT_EQ(reader.Ask(Prompt(seed)), expected_[seed]);
+    EXPECT_THAT(reader.Counted("router_kv_store_lookups_total", "late") +
+                    reader.Counted("router_kv_store_tokens_total", "late"),
+                Ge(3));
+  }
+}
+
+TEST_F(StoreFaultsTest, WhoIsHeldBackHoldsNobodyElse) {
+  StoreRouter reader({.model = kModel, .store = &store_});
+  store_.Do({.get = How::kNever});
+  const auto held = reader.Submit(Prompt(0), 4);
+  // Nothing of these is stored.
+  for (uint32_t seed = 50; seed < 53; ++seed)
+    EXPECT_TRUE(reader.Ask(SomeTokens(100, seed)).status.ok());
+  EXPECT_FALSE(held->TryNext().has_value());
+  store_.Release();
+  const StoreRouter::Answer answer = StoreRouter::Read(*held);
+  EXPECT_EQ(answer, expected_[0]);
+  EXPECT_EQ(answer.cached_tokens, 256);
+}
+
+TEST_F(StoreFaultsTest, WhoIsHeldBackMayLeave) {
+  StoreRouter reader({.model = kModel, .store = &store_});
+  store_.Do({.get = How::kNever});
+  const auto held = reader.Submit(Prompt(0), 4);
+  held->Cancel();
+  EXPECT_EQ(StoreRouter::Read(*held).status.code(), absl::StatusCode::kCancelled);
+  store_.Release();
+  store_.Do({});
+  EXPECT_EQ(reader.Ask(Prompt(1)), expected_[1]);
+}
+
+TEST_F(StoreFaultsTest, ARouterStopsWhileTheStoreIsStuck) {
+  StoreRouter reader({.model = kModel, .store = &store_});
+  store_.Do({.find = How::kNever, .put = How::kFails});
+  const auto held = reader.Submit(Prompt(0), 4);
+  reader.stack().Stop(absl::Now());
+  EXPECT_FALSE(StoreRouter::Read(*held).status.ok());
+}
+
+TEST_F(StoreFaultsTest, WhatTheStoreDoesNotTakeIsDroppedAndOfferedAgain) {
+  StoreLink::Options link = StoreRouter::Options{}.link;
+  link.writer.patience = absl::ZeroDuration();
+  StoreRouter writer({.model = kModel, .store = &store_, .link = link});
+  store_.Do({.put = How::kFails});
+  const std::vector<int32_t> prompt = SomeTokens(300, 99);
+  const StoreRouter::Answer answer = writer.Ask(prompt);
+  writer.Flush();
+  store_.Do({});
+  EXPECT_EQ(writer.Ask(prompt), answer);
+  EXPECT_THAT(writer.Counted("router_kv_store_dropped_objects_total", "store"), Ge(4));
+  writer.stack().Stop(absl::Now() + absl::Seconds(60));
+  StoreRouter reader({.model = kModel, .store = &store_});
+  const StoreRouter::Answer hit = reader.Ask(prompt);
+  EXPECT_EQ(hit, answer);
+  EXPECT_EQ(hit.cached_tokens, 256);
+}
+
+TEST_F(StoreFaultsTest, AFullQueueDropsAndDelaysNobody) {
+  StoreLink::Options link = StoreRouter::Options{}.link;
+  link.writer.queue_bytes = 1;
+  StoreRouter writer({.model = kModel, .store = &store_, .link = link});
+  const int64_t puts = store_.counts().puts;
+  EXPECT_TRUE(writer.Ask(SomeTokens(300, 99)).status.ok());
+  EXPECT_EQ(store_.counts().puts, puts);
+  EXPECT_THAT(writer.Counted("router_kv_store_dropped_objects_total", "router"), Ge(4));
+}
+
+// Many at once, with a store that does something else every few requests.
+TEST_F(StoreFaultsTest, UnderLoadWithFaultsEveryAnswerIsRight) {
+  StoreRouter reader({.model = kModel, .store = &store_, .kv_bytes = 2 << 20, .max_context = 400});
+  const How hows[] = {How::kWell, How::kLosesOne, How::kCutsOne, How::kTwice, How::kEndsEarly};
+  std::vector<std::pair<uint32_t, std::shared_ptr<TokenStream>>> streams;
+  for (uint32_t i = 0; i < 60; ++i) {
+    store_.Do({.get = hows[i / 3 % 5]});
+    streams.emplace_back(i * 5 % 8, reader.Submit(Prompt(i * 5 % 8), 4));
+    if (i % 6 == 5) {
+      for (const auto& [seed, stream] : streams)
+        EXPECT_EQ(StoreRouter::Read(*stream), expected_[seed]) << "request " << i;
+      streams.clear();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace coterie
