@@ -35,20 +35,23 @@ TEST(ParallelTest, RegionsSeeWhatWasWrittenBeforeThem) {
   }
 }
 
-// The owner's own tasks take no time and those of others do, so that it sleeps until they have
-// left.
+// The owner's task ends as soon as another thread is in one, which takes longer than the owner
+// looks (64 turns), so that it sleeps until the other has left.
 TEST(ParallelTest, AnOwnerThatSleepsIsWoken) {
-  Parallel pool(3, /*spin_us=*/0);
+  Parallel pool(2, /*spin_us=*/0);
   const std::thread::id owner = std::this_thread::get_id();
-  std::atomic<int64_t> sum{0};
-  for (int round = 0; round < 2000; ++round) {
-    pool.For(8, [&](int64_t task) {
-      if (std::this_thread::get_id() != owner) {
-        for (int turn = 0; turn < 20; ++turn) std::this_thread::yield();
+  for (int round = 0; round < 50; ++round) {
+    std::atomic<int> num_begun{0}, num_ended{0};
+    pool.For(2, [&](int64_t) {
+      if (std::this_thread::get_id() == owner) {
+        while (num_begun == 0) std::this_thread::yield();
+      } else {
+        ++num_begun;
+        for (int turn = 0; turn < 2000; ++turn) std::this_thread::yield();
       }
-      sum += task;
+      ++num_ended;
     });
-    ASSERT_EQ(sum, 28 * (round + 1));
+    ASSERT_EQ(num_ended, 2);
   }
 }
 
