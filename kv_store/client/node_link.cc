@@ -26,6 +26,8 @@ constexpr size_t kBatchBytes = size_t{32} << 20;
 constexpr size_t kBatchObjects = 256;
 // Of calls that nobody waits for.
 constexpr absl::Duration kNoteTimeout = absl::Seconds(2);
+// A node refuses a call that could stay for ever.
+constexpr absl::Duration kCallMax = absl::Hours(1);
 // More notes than these are not under way: a hint or a journal is then dropped.
 constexpr int kNotesMax = 256;
 
@@ -231,7 +233,7 @@ class NodeLink::Core {
 
   // False when the link is closing.
   bool Begin(grpc::ClientContext* context, absl::Time deadline) {
-    context->set_deadline(absl::ToChronoTime(deadline));
+    context->set_deadline(absl::ToChronoTime(std::min(deadline, absl::Now() + kCallMax)));
     context->AddMetadata(kVersionMetadata, absl::StrCat(kWireVersion));
     return calls_.Add(context);
   }

@@ -25,8 +25,8 @@ class PutQueue {
   // False when it is full.
   bool Add(NodeLink::PutObject object) {
     std::lock_guard<std::mutex> lock(mu_);
-    if (bytes_ + object.bytes->size() > bytes_max_) return false;
-    bytes_ += object.bytes->size();
+    if (bytes_ + BytesOf(object) > bytes_max_) return false;
+    bytes_ += BytesOf(object);
     ++num_added_;
     objects_.push_back(std::move(object));
     changed_.notify_all();
@@ -50,7 +50,7 @@ class PutQueue {
   // What was taken is sent or dropped, and no longer counts.
   void Done(std::vector<NodeLink::PutObject> taken) {
     std::lock_guard<std::mutex> lock(mu_);
-    for (const NodeLink::PutObject& object : taken) bytes_ -= object.bytes->size();
+    for (const NodeLink::PutObject& object : taken) bytes_ -= BytesOf(object);
     num_done_ += taken.size();
     changed_.notify_all();
   }
@@ -69,6 +69,9 @@ class PutQueue {
   }
 
  private:
+  // Payload, name and place in the queue: that empty objects are bound too.
+  static size_t BytesOf(const NodeLink::PutObject& object) { return object.bytes->size() + 256; }
+
   const size_t bytes_max_;
 
   std::mutex mu_;  // guards what follows
