@@ -15,7 +15,7 @@ constexpr absl::Duration kLookupLimit = absl::Seconds(2);
 }  // namespace
 
 std::shared_ptr<StoreFetch> StoreFetch::Begin(BlockStore* store, Options options) {
-  const auto fetch = std::shared_ptr<StoreFetch>(new StoreFetch(std::move(options)));
+  auto fetch = std::shared_ptr<StoreFetch>(new StoreFetch(std::move(options)));
   store->Find(fetch->LookupKeys(), fetch->began() + kLookupLimit,
               [fetch](const absl::StatusOr<std::vector<bool>>& present) { fetch->Found(present); });
   return fetch;

@@ -5,7 +5,6 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
-#include "kernels/check.h"
 #include "router/kv/checkpoint_record.h"
 
 namespace coterie {

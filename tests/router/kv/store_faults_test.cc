@@ -141,6 +141,25 @@ TEST_F(StoreFaultsTest, AFullQueueDropsAndDelaysNobody) {
   EXPECT_THAT(writer.Counted("router_kv_store_dropped_objects_total", "router"), Ge(4));
 }
 
+// Blocks that a stuck writer holds are not missing from a cache that has room for one sequence.
+TEST_F(StoreFaultsTest, AStuckWriterDoesNotStarveTheCache) {
+  StoreLink::Options link = StoreRouter::Options{}.link;
+  link.writer.patience = absl::Seconds(20);
+  store_.Do({.put = How::kFails});
+  StoreRouter plain({.model = kModel});
+  StoreRouter writer({.model = kModel,
+                      .store = &store_,
+                      .kv_bytes = plain.stack().cache().BytesFor(450),
+                      .max_context = 450,
+                      .link = link});
+  for (uint32_t seed = 60; seed < 68; ++seed) {
+    const std::vector<int32_t> prompt = SomeTokens(400, seed);
+    EXPECT_EQ(writer.Ask(prompt), plain.Ask(prompt)) << seed;
+  }
+  store_.Do({});
+  writer.Flush();
+}
+
 // Many at once, with a store that does something else every few requests.
 TEST_F(StoreFaultsTest, UnderLoadWithFaultsEveryAnswerIsRight) {
   StoreRouter reader({.model = kModel, .store = &store_, .kv_bytes = 2 << 20, .max_context = 400});
