@@ -18,8 +18,8 @@
 #include <string>
 
 #include "absl/time/time.h"
-#include "expert_worker/expert_host.h"
 #include "expert_worker/channel/expert_load.h"
+#include "expert_worker/expert_host.h"
 #include "expert_worker/holdings.h"
 #include "expert_worker/metrics.h"
 #include "proto/expert.grpc.pb.h"

@@ -27,6 +27,7 @@
 #include "absl/strings/str_join.h"
 #include "bench/kernels/machine_limits.h"
 #include "bench/serve/exchange_cost.h"
+#include "expert_worker/expert_host.h"
 #include "kernels/check.h"
 #include "kernels/isa.h"
 #include "kernels/status_macros.h"
@@ -160,12 +161,6 @@ class EngineBench {
   ExchangeCost cost_before_;
 };
 
-// Bytes of one expert in the format that it is computed in.
-double ExpertBytes(const ModelConfig& config, DType format) {
-  return static_cast<double>(2 * config.expert_dim * RowBytes(format, config.model_dim) +
-                             config.model_dim * RowBytes(format, config.expert_dim));
-}
-
 std::string Numbers(const std::vector<double>& values) {
   return absl::StrJoin(values, ",", [](std::string* out, double value) {
     absl::StrAppend(out, absl::SixDigits(value));
@@ -224,8 +219,8 @@ absl::Status Run() {
   getrusage(RUSAGE_SELF, &usage);  // before the gigabyte that the bandwidth is measured on
   const double bandwidth = MeasureReadBandwidth(num_threads),
                trunk_bytes = static_cast<double>(stack->trunk_bytes()),
-               expert_bytes =
-                   ExpertBytes(stack->config(), LoadedExpertFormat(stack->checkpoint(), load));
+               expert_bytes = static_cast<double>(
+                   ExpertBytes(stack->config(), LoadedExpertFormat(stack->checkpoint(), load)));
 
   std::string json = absl::StrCat(
       "{\"engine\":\"coterie\",\"isa\":\"", IsaName(CurrentIsa()), "\",\"threads\":", num_threads,
