@@ -1,5 +1,6 @@
 #include "ops/process/server_process.h"
 
+#include <grpc/grpc.h>
 #include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
@@ -51,6 +52,9 @@ absl::StatusOr<std::unique_ptr<ServerProcess>> ServerProcess::Create(ServerOptio
   TuneAllocator();
   gpr_set_log_function(LogFromGrpc);
   std::unique_ptr<ServerProcess> process(new ServerProcess(std::move(options)));
+  // For good: gRPC that ends with its last server waits for its own poller, 10 s now and then. Its
+  // threads come after the signals are blocked.
+  grpc_init();
   process->drain_signal_.SetSomethingToFinish(false);
   const ServerOptions& o = process->options_;
   ASSIGN_OR_RETURN(process->exposer_,

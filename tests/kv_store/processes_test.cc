@@ -93,8 +93,10 @@ TEST_F(KvProcessesTest, ANodeThatIsKilledComesBackWithWhatItHad) {
   EXPECT_EQ(Ctl("stats"), 0);
   EXPECT_EQ(Ctl("nothing"), 2);
   EXPECT_THAT(TextOf(Temp("node.log")), HasSubstr("folder read"));
+  const absl::Time asked = absl::Now();
   node_->Signal(SIGTERM);
   EXPECT_EQ(node_->Wait(), 0);
+  EXPECT_LT(absl::Now() - asked, absl::Seconds(8)) << "nothing is in hand to wait for";
 }
 
 }  // namespace
