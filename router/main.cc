@@ -70,8 +70,12 @@ ABSL_FLAG(bool, prefix_cache, true,
           "Keep what finished requests have computed, within --kv_bytes, for others that begin the "
           "same. Does not change results.");
 ABSL_FLAG(std::string, kv_store, "",
-          "Where contexts are kept beyond --kv_bytes: memory:BYTES, within this process. Empty: "
-          "nowhere. Needs --prefix_cache. Does not change results.");
+          "Where contexts are kept beyond --kv_bytes: kv_store processes, "
+          "host:port,host:port or unix:/path, the same for all routers, or memory:BYTES, within "
+          "this process. Empty: nowhere. Needs --prefix_cache. Does not change results.");
+ABSL_FLAG(int64_t, kv_store_copies, 1,
+          "On how many of the kv_store processes each block is kept; with 2 one may die and no "
+          "context is lost.");
 ABSL_FLAG(absl::Duration, kv_store_patience, absl::Milliseconds(3),
           "How long a request that could start waits to learn what the store has of it.");
 ABSL_FLAG(int64_t, kv_store_queue_bytes, int64_t{512} << 20,
@@ -175,7 +179,8 @@ absl::StatusOr<RouterOptions> ReadFlags() {
                     .promote_after = absl::GetFlag(FLAGS_promote_after),
                     .expert_wait = absl::GetFlag(FLAGS_expert_wait)};
   options.prefix_cache = absl::GetFlag(FLAGS_prefix_cache);
-  ASSIGN_OR_RETURN(options.store, OpenBlockStore(absl::GetFlag(FLAGS_kv_store)));
+  ASSIGN_OR_RETURN(options.store, OpenBlockStore(absl::GetFlag(FLAGS_kv_store),
+                                                 absl::GetFlag(FLAGS_kv_store_copies)));
   options.store_link.patience = absl::GetFlag(FLAGS_kv_store_patience);
   options.store_link.writer.queue_bytes = absl::GetFlag(FLAGS_kv_store_queue_bytes);
   if (options.store != nullptr && !options.prefix_cache)

@@ -1,25 +1,60 @@
 #include "router/kv/open_block_store.h"
 
 #include <cstddef>
-#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "kernels/status_macros.h"
+#include "kv_store/client/grpc_block_store.h"
 #include "kv_store/client/memory_block_store.h"
 
 namespace coterie {
+namespace {
 
-absl::StatusOr<std::unique_ptr<BlockStore>> OpenBlockStore(absl::string_view name) {
+bool IsAddress(absl::string_view text) {
+  if (absl::StartsWith(text, "unix:")) return text.size() > 5;
+  const std::pair<absl::string_view, absl::string_view> parts =
+      absl::StrSplit(text, absl::MaxSplits(':', 1));
+  int port = 0;
+  return !parts.first.empty() && absl::SimpleAtoi(parts.second, &port) && port > 0 && port < 65536;
+}
+
+absl::Status Refuse(absl::string_view name) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("--kv_store is memory:BYTES, such as memory:8000000000, or the addresses of "
+                   "kv_store processes, such as a:9100,b:9100, not \"",
+                   name, "\""));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<BlockStore>> OpenBlockStore(absl::string_view name, int64_t copies) {
   if (name.empty()) return nullptr;
-  absl::string_view bytes_text = name;
-  int64_t bytes = 0;
-  if (!absl::ConsumePrefix(&bytes_text, "memory:") || !absl::SimpleAtoi(bytes_text, &bytes) ||
-      bytes < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--kv_store is memory:BYTES, such as memory:8000000000, not \"", name, "\""));
+  if (absl::string_view bytes_text = name; absl::ConsumePrefix(&bytes_text, "memory:")) {
+    int64_t bytes = 0;
+    if (!absl::SimpleAtoi(bytes_text, &bytes) || bytes < 1) return Refuse(name);
+    return std::make_unique<MemoryBlockStore>(static_cast<size_t>(bytes));
   }
-  return std::make_unique<MemoryBlockStore>(static_cast<size_t>(bytes));
+  GrpcBlockStore::Options options{.copies = static_cast<size_t>(copies)};
+  for (const absl::string_view address : absl::StrSplit(name, ',')) {
+    if (!IsAddress(address)) return Refuse(name);
+    options.members.emplace_back(address);
+  }
+  if (copies < 1 || copies > static_cast<int64_t>(options.members.size())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--kv_store_copies is 1 to the number of "
+                     "kv_store processes, ",
+                     options.members.size(), ", not ", copies));
+  }
+  ASSIGN_OR_RETURN(std::unique_ptr<GrpcBlockStore> store,
+                   GrpcBlockStore::Create(std::move(options)));
+  return store;
 }
 
 }  // namespace coterie

@@ -2,6 +2,7 @@
 #ifndef COTERIE_ROUTER_KV_OPEN_BLOCK_STORE_H_
 #define COTERIE_ROUTER_KV_OPEN_BLOCK_STORE_H_
 
+#include <cstdint>
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -10,9 +11,10 @@
 
 namespace coterie {
 
-// "memory:BYTES": within this process, at most so many bytes. Empty: null, there is none.
-// InvalidArgument: anything else.
-absl::StatusOr<std::unique_ptr<BlockStore>> OpenBlockStore(absl::string_view name);
+// "memory:BYTES": within this process, at most so many bytes. "HOST:PORT,HOST:PORT,…" or unix:
+// paths: kv_store processes, each object on `copies` of them. Empty: null, there is none.
+// InvalidArgument: anything else, or more copies than there are processes.
+absl::StatusOr<std::unique_ptr<BlockStore>> OpenBlockStore(absl::string_view name, int64_t copies);
 
 }  // namespace coterie
 

@@ -1,0 +1,98 @@
+// Contexts that outlive routers and stores, with real processes: what one router has computed
+// another takes from kv_store processes, also when one of these was killed, and gives the same
+// tokens.
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "tests/testing/child_process.h"
+#include "tests/testing/cluster.h"
+
+namespace coterie {
+namespace {
+
+std::string Temp(const std::string& name) { return absl::StrCat(testing::TempDir(), "/", name); }
+
+// A process of ours with its port.
+struct Running {
+  std::unique_ptr<ChildProcess> process;
+  std::string address;
+};
+
+Running Start(const std::string& name, const std::string& binary,
+              std::vector<std::string> arguments) {
+  unlink(Temp(name).c_str());
+  arguments.push_back("--port_file=" + Temp(name));
+  Running running{.process =
+                      std::make_unique<ChildProcess>(binary, arguments, Temp(name + ".log"))};
+  running.address = absl::StrCat("127.0.0.1:", WaitForPort(Temp(name)));
+  return running;
+}
+
+class KvStoreProcessesTest : public testing::Test {
+ protected:
+  KvStoreProcessesTest() {
+    for (const char* name : {"store0", "store1"}) {
+      stores_.push_back(Start(name, "kv_store/kv_store", {"--memory_bytes=500000000"}));
+      absl::StrAppend(&addresses_, addresses_.empty() ? "" : ",", stores_.back().address);
+    }
+    std::mt19937 rng(4);
+    prompt_ = {2};
+    for (int t = 0; t < 1500; ++t) prompt_.push_back(300 + static_cast<int32_t>(rng() % 1000));
+  }
+
+  Running StartRouter(const std::string& name) {
+    // Patience for a machine that is busy with other tests.
+    return Start(name, "router/router",
+                 {"--model=tools/demo_model/checkpoint", "--http_port=-1", "--threads=1",
+                  "--kv_store=" + addresses_, "--kv_store_copies=2", "--kv_store_patience=2s"});
+  }
+  Reply Ask(const Running& router) {
+    const auto stub = v1::Generator::NewStub(
+        grpc::CreateChannel(router.address, grpc::InsecureChannelCredentials()));
+    Reply reply = ReadAll(*stub, TokensRequest(prompt_, 8));
+    EXPECT_TRUE(reply.status.ok()) << reply.status.error_message();
+    return reply;
+  }
+
+  std::vector<Running> stores_;
+  std::string addresses_;
+  std::vector<int32_t> prompt_;
+};
+
+TEST_F(KvStoreProcessesTest, AnotherRouterGoesOnFromWhatADeadOneHasComputed) {
+  Running first = StartRouter("router0");
+  const Reply computed = Ask(first);
+  EXPECT_EQ(computed.usage.cached_tokens(), 0u);
+  first.process->Signal(SIGTERM);  // what is still to be written is written
+  EXPECT_EQ(first.process->Wait(), 0);
+
+  Running second = StartRouter("router1");
+  const Reply resumed = Ask(second);
+  EXPECT_EQ(resumed.ids(), computed.ids());
+  EXPECT_GE(resumed.usage.cached_tokens(), 1344u);  // all but the last blocks
+  second.process->Signal(SIGKILL);
+  second.process->Wait();
+
+  // One of two copies is enough; none is no more than what it takes to compute again.
+  for (const bool has_copy : {true, false}) {
+    stores_[has_copy ? 0 : 1].process->Signal(SIGKILL);
+    stores_[has_copy ? 0 : 1].process->Wait();
+    const Running router = StartRouter("router2");
+    const Reply reply = Ask(router);
+    EXPECT_EQ(reply.ids(), computed.ids());
+    EXPECT_EQ(reply.usage.cached_tokens() > 0, has_copy);
+  }
+}
+
+}  // namespace
+}  // namespace coterie
