@@ -2,7 +2,9 @@
 // found, whatever the number of workers of either.
 #include <gtest/gtest.h>
 
+#include "kv_store/client/grpc_block_store.h"
 #include "kv_store/client/memory_block_store.h"
+#include "tests/kv_store/test_node.h"
 #include "tests/testing/cluster.h"
 #include "tests/testing/goldens.h"
 #include "tests/testing/store_router.h"
@@ -45,6 +47,28 @@ TEST_P(StoreAcrossRoutersTest, EachContinuesWhatTheOthersHaveComputed) {
     context.insert(context.end(), answer.tokens.begin(), answer.tokens.end());
     const std::vector<int32_t> question = SomeTokens(17, turn);
     context.insert(context.end(), question.begin(), question.end());
+  }
+}
+
+// The same through two kv_store nodes, of which one dies on the way.
+TEST_P(StoreAcrossRoutersTest, NodesKeepThemAndOneThatDiesCostsNoAnswer) {
+  TestNode a, b;
+  const auto nodes = GrpcBlockStore::Create({.members = {a.address(), b.address()}, .copies = 2});
+  ASSERT_TRUE(nodes.ok()) << nodes.status();
+  StoreRouter plain({.model = model_}), first({.model = model_, .store = nodes->get()});
+  for (uint32_t seed = 0; seed < 4; ++seed) {
+    const std::vector<int32_t> prompt = SomeTokens(300, 10 + seed);
+    const StoreRouter::Answer expected = plain.Ask(prompt);
+    EXPECT_EQ(first.Ask(prompt), expected) << seed;
+    first.Flush();
+    ASSERT_TRUE((*nodes)->Flush(absl::Now() + absl::Seconds(30)));
+    if (seed == 2) a.Stop();
+    StoreRouter second({.model = model_, .store = nodes->get()});
+    const StoreRouter::Answer answer = second.Ask(prompt);
+    EXPECT_EQ(answer, expected) << seed;
+    if (seed < 2) {
+      EXPECT_EQ(answer.cached_tokens, 256) << seed;
+    }
   }
 }
 
