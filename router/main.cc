@@ -179,11 +179,11 @@ absl::StatusOr<RouterOptions> ReadFlags() {
                     .promote_after = absl::GetFlag(FLAGS_promote_after),
                     .expert_wait = absl::GetFlag(FLAGS_expert_wait)};
   options.prefix_cache = absl::GetFlag(FLAGS_prefix_cache);
-  ASSIGN_OR_RETURN(options.store, OpenBlockStore(absl::GetFlag(FLAGS_kv_store),
-                                                 absl::GetFlag(FLAGS_kv_store_copies)));
   options.store_link.patience = absl::GetFlag(FLAGS_kv_store_patience);
   options.store_link.writer.queue_bytes = absl::GetFlag(FLAGS_kv_store_queue_bytes);
-  if (options.store != nullptr && !options.prefix_cache)
+  RETURN_IF_ERROR(
+      CheckBlockStoreName(absl::GetFlag(FLAGS_kv_store), absl::GetFlag(FLAGS_kv_store_copies)));
+  if (!absl::GetFlag(FLAGS_kv_store).empty() && !options.prefix_cache)
     return absl::InvalidArgumentError("--kv_store needs --prefix_cache");
   if (options.store_link.patience < absl::ZeroDuration() ||
       options.store_link.patience > absl::Seconds(10))
@@ -278,6 +278,9 @@ absl::Status Run(RouterOptions options, HttpFrontend::Options http_options) {
   const ServerOptions server = ServerOptionsFromFlags("router");
   const bool workers_join = options.cluster.accept_workers;
   ASSIGN_OR_RETURN(auto process, ServerProcess::Create(server));
+  // Not before the process has taken the signals, which gRPC's threads would get otherwise.
+  ASSIGN_OR_RETURN(options.store, OpenBlockStore(absl::GetFlag(FLAGS_kv_store),
+                                                 absl::GetFlag(FLAGS_kv_store_copies)));
   ASSIGN_OR_RETURN(const auto stack, RouterStack::Create(std::move(options), process->metrics()));
   absl::Status started = process->Start(stack->services());
   if (started.ok() && workers_join) started = WaitForJoining(*stack, process.get());

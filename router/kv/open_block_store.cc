@@ -32,28 +32,47 @@ absl::Status Refuse(absl::string_view name) {
                    name, "\""));
 }
 
-}  // namespace
+// What a name says; all empty: there is no store.
+struct StoreName {
+  int64_t memory_bytes = 0;
+  std::vector<std::string> members;
+};
 
-absl::StatusOr<std::unique_ptr<BlockStore>> OpenBlockStore(absl::string_view name, int64_t copies) {
-  if (name.empty()) return nullptr;
+absl::StatusOr<StoreName> Parse(absl::string_view name, int64_t copies) {
+  StoreName parsed;
+  if (name.empty()) return parsed;
   if (absl::string_view bytes_text = name; absl::ConsumePrefix(&bytes_text, "memory:")) {
-    int64_t bytes = 0;
-    if (!absl::SimpleAtoi(bytes_text, &bytes) || bytes < 1) return Refuse(name);
-    return std::make_unique<MemoryBlockStore>(static_cast<size_t>(bytes));
+    if (!absl::SimpleAtoi(bytes_text, &parsed.memory_bytes) || parsed.memory_bytes < 1)
+      return Refuse(name);
+    return parsed;
   }
-  GrpcBlockStore::Options options{.copies = static_cast<size_t>(copies)};
   for (const absl::string_view address : absl::StrSplit(name, ',')) {
     if (!IsAddress(address)) return Refuse(name);
-    options.members.emplace_back(address);
+    parsed.members.emplace_back(address);
   }
-  if (copies < 1 || copies > static_cast<int64_t>(options.members.size())) {
+  if (copies < 1 || copies > static_cast<int64_t>(parsed.members.size())) {
     return absl::InvalidArgumentError(
         absl::StrCat("--kv_store_copies is 1 to the number of "
                      "kv_store processes, ",
-                     options.members.size(), ", not ", copies));
+                     parsed.members.size(), ", not ", copies));
   }
+  return parsed;
+}
+
+}  // namespace
+
+absl::Status CheckBlockStoreName(absl::string_view name, int64_t copies) {
+  return Parse(name, copies).status();
+}
+
+absl::StatusOr<std::unique_ptr<BlockStore>> OpenBlockStore(absl::string_view name, int64_t copies) {
+  ASSIGN_OR_RETURN(StoreName parsed, Parse(name, copies));
+  if (parsed.memory_bytes > 0)
+    return std::make_unique<MemoryBlockStore>(static_cast<size_t>(parsed.memory_bytes));
+  if (parsed.members.empty()) return nullptr;
   ASSIGN_OR_RETURN(std::unique_ptr<GrpcBlockStore> store,
-                   GrpcBlockStore::Create(std::move(options)));
+                   GrpcBlockStore::Create({.members = std::move(parsed.members),
+                                           .copies = static_cast<size_t>(copies)}));
   return store;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "kv_store/client/block_store.h"
@@ -14,7 +15,10 @@ namespace coterie {
 // "memory:BYTES": within this process, at most so many bytes. "HOST:PORT,HOST:PORT,…" or unix:
 // paths: kv_store processes, each object on `copies` of them. Empty: null, there is none.
 // InvalidArgument: anything else, or more copies than there are processes.
+// Starts gRPC's threads, so a process takes its signals before.
 absl::StatusOr<std::unique_ptr<BlockStore>> OpenBlockStore(absl::string_view name, int64_t copies);
+// InvalidArgument where OpenBlockStore would say so, two equal addresses apart.
+absl::Status CheckBlockStoreName(absl::string_view name, int64_t copies);
 
 }  // namespace coterie
 

@@ -21,15 +21,17 @@ TEST(OpenBlockStoreTest, AddressesAreProcesses) {
     EXPECT_NE(*store, nullptr);
   }
   EXPECT_TRUE(OpenBlockStore("a:1,b:1", 2).ok());
+  EXPECT_FALSE(OpenBlockStore("a:9100,a:9100", 1).ok());
   for (const int64_t copies : {0, 3})
     EXPECT_EQ(OpenBlockStore("a:1,b:1", copies).status().code(),
               absl::StatusCode::kInvalidArgument);
 }
 
 TEST(OpenBlockStoreTest, AnythingElseIsRefused) {
-  for (const char* name : {"memory", "memory:", "memory:0", "memory:-1", "memory:8GiB",
-                           "memory:99999999999999999999", " ", "host", "host:", "host:0",
-                           "host:65536", ":9100", "a:9100,", "a:9100,a:9100", "unix:"}) {
+  for (const char* name :
+       {"memory", "memory:", "memory:0", "memory:-1", "memory:8GiB", "memory:99999999999999999999",
+        " ", "host", "host:", "host:0", "host:65536", ":9100", "a:9100,", "unix:"}) {
+    EXPECT_EQ(CheckBlockStoreName(name, 1).code(), absl::StatusCode::kInvalidArgument) << name;
     EXPECT_EQ(OpenBlockStore(name, 1).status().code(), absl::StatusCode::kInvalidArgument) << name;
   }
 }
