@@ -68,6 +68,9 @@ class BlockStore {
   // for a slow store. What the store has already is not sent. Payloads are not null.
   virtual bool Put(std::vector<StoredObject> objects, PutOptions options) = 0;
 
+  // Waits until what was put before is written or given up; false at the deadline.
+  virtual bool Flush(absl::Time) { return true; }
+
   // When the context that ends at `leaf` is expected back; meant for the chain of its parents too.
   // Best effort.
   virtual void Hint(ObjectKey leaf, StoreHint hint) = 0;

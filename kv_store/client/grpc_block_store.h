@@ -47,13 +47,12 @@ class GrpcBlockStore : public BlockStore {
   void Find(std::vector<ObjectKey> keys, absl::Time deadline, FindDone done) override;
   void Get(std::vector<ObjectKey> keys, absl::Time deadline, GetEach each, GetDone done) override;
   bool Put(std::vector<StoredObject> objects, PutOptions options) override;
+  bool Flush(absl::Time deadline) override;
   void Hint(ObjectKey leaf, StoreHint hint) override;
   void PutJournal(std::string request_id, uint64_t version, std::string bytes,
                   absl::Duration keep) override;
   void GetJournal(std::string request_id, absl::Time deadline, JournalDone done) override;
 
-  // Waits until what was put before has been sent or dropped; false at the deadline.
-  bool Flush(absl::Time deadline);
   Counts counts() const;
 
  private:

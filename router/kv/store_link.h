@@ -85,7 +85,7 @@ class StoreLink {
   // Takes back the references of what was written. Between two steps.
   void Collect();
   // Until all is written, or the deadline.
-  bool Flush(absl::Time deadline) { return writer_.Flush(deadline); }
+  bool Flush(absl::Time deadline) { return writer_.Flush(deadline) && store_->Flush(deadline); }
 
  private:
   ObjectKey KeyOf(const PrefixIndex::Node& node, BlockKind kind) const {
