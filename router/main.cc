@@ -265,7 +265,7 @@ absl::Status WaitForJoining(const RouterStack& stack, ServerProcess* process) {
   process->SetServing(false);
   const absl::Time deadline = absl::Now() + absl::GetFlag(FLAGS_connect_timeout);
   for (;;) {
-    const absl::Status status = stack.WaitForWorkers(absl::Now());
+    absl::Status status = stack.WaitForWorkers(absl::Now());
     if (absl::IsFailedPrecondition(status) || (!status.ok() && absl::Now() >= deadline))
       return status;
     if (status.ok() || process->WaitForSignal(kTick)) break;

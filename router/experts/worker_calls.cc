@@ -89,6 +89,7 @@ std::vector<absl::StatusOr<v1::LeaseReply>> WorkerCalls::Lease(
 std::vector<absl::StatusOr<v1::WorkerDescription>> WorkerCalls::Move(
     const std::vector<MoveOrder>& orders, absl::Duration timeout) {
   std::vector<std::string> addresses;
+  addresses.reserve(orders.size());
   for (const MoveOrder& order : orders) addresses.push_back(order.address);
   v1::MoveRequest request;
   request.set_planner(options_.planner);
