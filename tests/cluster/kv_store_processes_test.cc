@@ -9,7 +9,6 @@
 #include <memory>
 #include <random>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -64,34 +63,42 @@ class KvStoreProcessesTest : public testing::Test {
     return reply;
   }
 
+  // The most tokens that a new router found in the stores, of some tries: on a busy machine a fetch
+  // that falls behind is given up, and computed. Every answer has the same tokens.
+  uint32_t MostFound(const std::vector<int32_t>& expected) {
+    uint32_t most = 0;
+    for (int i = 0; i < 10 && most == 0; ++i) {
+      const Running router = StartRouter("next_router");
+      const Reply reply = Ask(router);
+      EXPECT_EQ(reply.ids(), expected);
+      most = reply.usage.cached_tokens();
+      router.process->Signal(SIGKILL);
+      router.process->Wait();
+    }
+    return most;
+  }
+
   std::vector<Running> stores_;
   std::string addresses_;
   std::vector<int32_t> prompt_;
 };
 
 TEST_F(KvStoreProcessesTest, AnotherRouterGoesOnFromWhatADeadOneHasComputed) {
-  Running first = StartRouter("router0");
+  const Running first = StartRouter("first_router");
   const Reply computed = Ask(first);
   EXPECT_EQ(computed.usage.cached_tokens(), 0u);
   first.process->Signal(SIGTERM);  // what is still to be written is written
   EXPECT_EQ(first.process->Wait(), 0);
 
-  Running second = StartRouter("router1");
-  const Reply resumed = Ask(second);
-  EXPECT_EQ(resumed.ids(), computed.ids());
-  EXPECT_GE(resumed.usage.cached_tokens(), 1344u);  // all but the last blocks
-  second.process->Signal(SIGKILL);
-  second.process->Wait();
-
-  // One of two copies is enough; none is no more than what it takes to compute again.
-  for (const bool has_copy : {true, false}) {
-    stores_[has_copy ? 0 : 1].process->Signal(SIGKILL);
-    stores_[has_copy ? 0 : 1].process->Wait();
-    const Running router = StartRouter("router2");
-    const Reply reply = Ask(router);
-    EXPECT_EQ(reply.ids(), computed.ids());
-    EXPECT_EQ(reply.usage.cached_tokens() > 0, has_copy);
-  }
+  EXPECT_GE(MostFound(computed.ids()), 1344u);  // all but the last blocks
+  // One of two copies is enough.
+  stores_[0].process->Signal(SIGKILL);
+  stores_[0].process->Wait();
+  EXPECT_GE(MostFound(computed.ids()), 1344u);
+  // None is no more than what it takes to compute again.
+  stores_[1].process->Signal(SIGKILL);
+  stores_[1].process->Wait();
+  EXPECT_EQ(MostFound(computed.ids()), 0u);
 }
 
 }  // namespace

@@ -138,12 +138,13 @@ TEST_F(MemoryBlockStoreTest, JournalsEnd) {
 
 TEST(MemoryBlockStoreEndTest, ClosingEndsWhatIsUnderWay) {
   std::vector<absl::Status> ends;
+  std::promise<void> inside, go;  // outlive the store, whose callback waits
+  std::future<void> may_go = go.get_future();
   {
     MemoryBlockStore store(1000);
-    std::promise<void> inside, go;
     store.Find({Key(1)}, Soon(), [&](const absl::StatusOr<std::vector<bool>>&) {
       inside.set_value();
-      go.get_future().wait();
+      may_go.wait();
     });
     inside.get_future().wait();
     store.Find({Key(1)}, Soon(), [&](const absl::StatusOr<std::vector<bool>>& present) {
