@@ -25,16 +25,18 @@ Holdings::Holdings(ExpertHost* host, std::timed_mutex* host_mu, ExpertWorkerMetr
     : host_(host),
       host_mu_(host_mu),
       metrics_(metrics),
+      num_threads_(options.num_threads),
       capacity_bytes_(options.capacity_bytes > 0
                           ? options.capacity_bytes
-                          : NumExperts(host->config()) * host->expert_bytes()) {
+                          : NumExperts(host->config()) * host->expert_bytes()),
+      capacity_is_guessed_(options.capacity_is_guessed) {
   const ModelConfig& config = host_->config();
   description_.set_model_digest(host_->checkpoint().digest());
   description_.set_expert_format(DTypeName(host_->format()));
   description_.set_num_layers(static_cast<uint32_t>(config.num_layers));
   description_.set_num_experts(static_cast<uint32_t>(config.num_experts));
   description_.set_model_dim(static_cast<uint32_t>(config.model_dim));
-  description_.set_num_threads(static_cast<uint32_t>(options.num_threads));
+  description_.set_num_threads(static_cast<uint32_t>(num_threads_));
   description_.set_capacity_bytes(static_cast<uint64_t>(capacity_bytes_));
   description_.set_expert_bytes(static_cast<uint64_t>(host_->expert_bytes()));
   description_.set_domain(std::move(options.domain));
@@ -42,7 +44,7 @@ Holdings::Holdings(ExpertHost* host, std::timed_mutex* host_mu, ExpertWorkerMetr
 }
 
 absl::Status Holdings::Load(const Shard& shard) {
-  if (shard.num_held() * host_->expert_bytes() > capacity_bytes_) {
+  if (!capacity_is_guessed_ && shard.num_held() * host_->expert_bytes() > capacity_bytes_) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "shard ", shard.text(), " is ", shard.num_held(), " experts of ", host_->expert_bytes(),
         " bytes, and there is memory for ", capacity_bytes_, " bytes; raise --memory_bytes"));
@@ -92,7 +94,7 @@ absl::Status Holdings::LoadMissing(const std::string& planner, const Shard& want
                                    const std::function<bool()>& stop) {
   const ModelConfig& config = host_->config();
   // A worker that holds nothing computes nothing: all threads may load.
-  Parallel pool(host_->shard().num_held() == 0 ? static_cast<int>(description_.num_threads()) : 1);
+  Parallel pool(host_->shard().num_held() == 0 ? num_threads_ : 1);
   absl::Status status;
   int64_t num_loaded = 0;
   for (int64_t layer = 0; layer < config.num_layers && status.ok(); ++layer) {

@@ -30,15 +30,17 @@ class Holdings {
   struct Options {
     int num_threads = 1;         // of the host's pool
     int64_t capacity_bytes = 0;  // of experts; 0: all of them fit
-    std::string domain;          // what fails together; empty: this worker alone
+    // A guess of what is free, for planners: a shard that was asked for by name may be larger.
+    bool capacity_is_guessed = false;
+    std::string domain;  // what fails together; empty: this worker alone
   };
 
   // host and host_mu, which guards it, and metrics: not owned, outlive this.
   Holdings(ExpertHost* host, std::timed_mutex* host_mu, ExpertWorkerMetrics* metrics,
            Options options);
 
-  // Holds these experts and no others. ResourceExhausted beyond the capacity, before anything
-  // changes; else as ExpertHost::Load.
+  // Holds these experts and no others. ResourceExhausted beyond a capacity that is not guessed,
+  // before anything changes; else as ExpertHost::Load.
   absl::Status Load(const Shard& shard);
 
   // Grants `planner` the lease for `ttl`, or says false: it is another's.
@@ -72,7 +74,9 @@ class Holdings {
   ExpertHost* const host_;
   std::timed_mutex* const host_mu_;
   ExpertWorkerMetrics* const metrics_;
+  const int num_threads_;
   const int64_t capacity_bytes_;
+  const bool capacity_is_guessed_;
   std::atomic<uint64_t> version_{0};
 
   std::mutex moving_;  // held by the one that changes what is held; before host_mu_ and mu_

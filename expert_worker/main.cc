@@ -87,10 +87,12 @@ absl::Status Run(const LoadOptions& load, int num_threads) {
   Parallel pool(num_threads);
   ExpertHost host(checkpoint.get(), load, &pool);
   ExpertWorkerMetrics metrics(process->metrics(), config.num_layers, config.num_experts);
-  ExpertWorkerService service(&host, &metrics,
-                              {.holdings = {.num_threads = num_threads,
-                                            .capacity_bytes = MemoryForExperts(),
-                                            .domain = absl::GetFlag(FLAGS_domain)}});
+  ExpertWorkerService service(
+      &host, &metrics,
+      {.holdings = {.num_threads = num_threads,
+                    .capacity_bytes = MemoryForExperts(),
+                    .capacity_is_guessed = absl::GetFlag(FLAGS_memory_bytes) == 0,
+                    .domain = absl::GetFlag(FLAGS_domain)}});
   if (const std::string text = absl::GetFlag(FLAGS_shard); !text.empty()) {
     ASSIGN_OR_RETURN(const Shard shard, Shard::Parse(text, config.num_layers, config.num_experts));
     RETURN_IF_ERROR(service.LoadShard(shard));

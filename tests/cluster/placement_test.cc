@@ -223,6 +223,13 @@ TEST(PlacementTest, AWorkerHoldsNoMoreThanItHasMemoryFor) {
   EXPECT_EQ(a->service().LoadShard(*all).code(), absl::StatusCode::kResourceExhausted);
 }
 
+TEST(PlacementTest, AShardThatWasAskedForMayBeLargerThanAGuess) {
+  ExpertWorkerService::Options guessed;
+  guessed.holdings = {.capacity_bytes = 1, .capacity_is_guessed = true};
+  const WorkerServer worker(kModel, "0/1", LoadOptions{}, guessed);
+  EXPECT_EQ(NumHeld(worker), kAllExperts);
+}
+
 class AnnounceTest : public testing::Test {
  protected:
   AnnounceTest() : cluster_(Options()) {}
