@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -37,6 +38,18 @@ absl::StatusOr<std::unique_ptr<MappedFile>> MappedFile::Open(const std::string& 
 
 MappedFile::~MappedFile() { munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size()); }
 
+namespace {
+
+// Less than a quarter of the memory is in no use at all. What was read then leaves the page cache
+// too: where it fills the memory, no huge page is left for what was made of it (kernels/buffer.cc).
+// Else it stays, for the next start.
+bool MemoryIsShort() {
+  struct sysinfo info = {};
+  return sysinfo(&info) == 0 && info.freeram < info.totalram / 4;
+}
+
+}  // namespace
+
 void AdvisePages(std::span<const std::byte> bytes, bool needed) {
   static const auto kPage = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   auto begin = reinterpret_cast<uintptr_t>(bytes.data()), end = begin + bytes.size();
@@ -45,10 +58,16 @@ void AdvisePages(std::span<const std::byte> bytes, bool needed) {
   end = needed ? (end + kPage - 1) / kPage * kPage : end / kPage * kPage;
   if (begin >= end) return;
 #ifdef MADV_POPULATE_READ
-  const int advice = needed ? MADV_POPULATE_READ : MADV_DONTNEED;
+  constexpr int kWillNeed = MADV_POPULATE_READ;
 #else
-  const int advice = needed ? MADV_WILLNEED : MADV_DONTNEED;
+  constexpr int kWillNeed = MADV_WILLNEED;
 #endif
+#ifdef MADV_PAGEOUT
+  const int kNoNeed = MemoryIsShort() ? MADV_PAGEOUT : MADV_DONTNEED;
+#else
+  constexpr int kNoNeed = MADV_DONTNEED;
+#endif
+  const int advice = needed ? kWillNeed : kNoNeed;
   madvise(reinterpret_cast<void*>(begin), end - begin, advice);
 }
 
