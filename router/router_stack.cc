@@ -91,6 +91,7 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
                                                           .budget_bytes = options.kv_bytes,
                                                           .prefix_cache = options.prefix_cache});
   s.store_metrics_ = std::make_unique<KvStoreMetrics>(registry);
+  s.journal_metrics_ = std::make_unique<JournalMetrics>(registry);
   if (options.store != nullptr) {
     s.store_ = std::move(options.store);
     s.codec_ = std::make_unique<KvCodec>(&config, s.weights_.get(), &s.cache_->layout(), kv_type);
@@ -98,6 +99,9 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
     s.store_link_ = std::make_unique<StoreLink>(s.store_.get(), s.codec_.get(), options.store_link,
                                                 s.store_metrics_.get());
     s.cache_->SetStore(s.store_link_.get(), s.pool_.get());
+    options.journals.root_fields = options.store_link.root_fields;
+    s.journals_ = std::make_unique<RequestJournals>(s.store_.get(), options.journals,
+                                                    s.journal_metrics_.get());
   }
   options.engine.tenant_weights = s.tenants_.weights();
   options.engine.max_context = std::min(options.engine.max_context, config.max_positions);
@@ -105,11 +109,11 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
                                        s.workers_.get(), s.metrics_.get(), s.pool_.get());
   s.completions_ = std::make_unique<EngineCompletions>(&config, s.tokenizer_.get(), &s.tenants_,
                                                        s.engine_.get(), s.metrics_.get());
-  s.grpc_door_ =
-      std::make_unique<GrpcDoor>(GrpcDoor::Options{.model_digest = s.checkpoint_->digest(),
-                                                   .expert_format = DTypeName(format)},
-                                 s.completions_.get(), &s.tenants_, &s.readers_, s.engine_.get(),
-                                 s.workers_.get(), s.expert_load_.get(), s.metrics_.get());
+  s.grpc_door_ = std::make_unique<GrpcDoor>(
+      GrpcDoor::Options{.model_digest = s.checkpoint_->digest(),
+                        .expert_format = DTypeName(format)},
+      s.completions_.get(), &s.tenants_, &s.readers_, s.journals_.get(), s.engine_.get(),
+      s.workers_.get(), s.expert_load_.get(), s.metrics_.get());
   LogInfo("model ready", {{"path", options.model},
                           {"digest", s.checkpoint_->digest()},
                           {"experts", s.host_ != nullptr ? "local" : "remote"},
@@ -169,6 +173,8 @@ void RouterStack::Stop(absl::Time deadline) {
 
 RouterStack::~RouterStack() {
   if (engine_ != nullptr) engine_->Stop(absl::InfinitePast());
+  // What was found is handed to the door.
+  if (journals_ != nullptr) journals_->WaitForFinds();
 }
 
 }  // namespace coterie

@@ -28,6 +28,8 @@
 #include "router/frontend/grpc_door.h"
 #include "router/frontend/reader_pool.h"
 #include "router/frontend/tenants.h"
+#include "router/journal/journal_metrics.h"
+#include "router/journal/request_journals.h"
 #include "router/kv/kv_cache.h"
 #include "router/kv/kv_codec.h"
 #include "router/kv/kv_store_metrics.h"
@@ -64,7 +66,8 @@ struct RouterOptions {
   ClusterOptions cluster;
   // Keeps contexts beyond this router; null: none. Several routers of one process may share one.
   std::shared_ptr<BlockStore> store;
-  StoreLink::Options store_link;  // its root_fields are filled in
+  StoreLink::Options store_link;  // its root_fields are filled in, as those of `journals`
+  RequestJournals::Options journals;
   // For tests: makes the workers, in place of `workers`.
   std::function<std::unique_ptr<WorkerSet>(const Checkpoint& checkpoint)> make_workers;
   absl::Duration dispatch_timeout = absl::Seconds(10);
@@ -128,6 +131,8 @@ class RouterStack {
   std::unique_ptr<Step> step_;
   std::shared_ptr<BlockStore> store_;
   std::unique_ptr<KvStoreMetrics> store_metrics_;
+  std::unique_ptr<JournalMetrics> journal_metrics_;
+  std::unique_ptr<RequestJournals> journals_;  // null: no store
   std::unique_ptr<KvCache> cache_;
   std::unique_ptr<KvCodec> codec_;
   std::unique_ptr<StoreLink> store_link_;  // null: no store

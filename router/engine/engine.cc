@@ -239,6 +239,7 @@ void Engine::TakeToken(Drawn* drawn) {
   if (std::find(request.stop_ids.begin(), request.stop_ids.end(), token) != request.stop_ids.end())
     return Finish(sequence, EndReason::kStopToken, absl::OkStatus(), token);
   sequence->tokens.push_back(token);
+  if (request.log != nullptr) request.log->Append(sequence->choice, token);
   sequence->rules.Append(token);
   const Rails::Verdict verdict = sequence->rails.Append(token);
   metrics_->generated_tokens.Increment();
@@ -254,7 +255,7 @@ void Engine::TakeToken(Drawn* drawn) {
 }
 
 void Engine::CountToken(Sequence* sequence, absl::Time now) {
-  if (sequence->num_generated() == 0) {
+  if (sequence->prefilled == absl::InfinitePast()) {
     sequence->prefilled = now;
     metrics_->prompt_tokens.Increment(static_cast<double>(sequence->num_prompt()));
     metrics_->cached_tokens.Increment(static_cast<double>(sequence->num_cached));

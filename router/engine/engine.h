@@ -54,8 +54,12 @@ class Engine {
   // is longer than max_context. InvalidArgument: longer than the cache can ever hold.
   // ResourceExhausted, with RetryAfter: a queue is full. Unavailable: the engine stops. A request
   // without a home for one of its experts waits for it, then fails.
-  absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> Submit(EngineRequest request,
-                                                                   int64_t num_choices);
+  // `drawn`: what is known of the answers of a request that goes on here, choice by choice; fewer
+  // than its max_tokens. The streams begin after them. FailedPrecondition: there is no room for
+  // its max_tokens here.
+  absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> Submit(
+      EngineRequest request, int64_t num_choices,
+      const std::vector<std::vector<int32_t>>& drawn = {});
   absl::StatusOr<std::shared_ptr<TokenStream>> Submit(EngineRequest request) {
     auto streams = Submit(std::move(request), 1);
     if (!streams.ok()) return streams.status();

@@ -25,13 +25,20 @@ absl::Status Engine::CheckFits(EngineRequest* request) const {
         absl::StrCat("the prompt has ", prompt, " tokens; this router takes at most ",
                      options_.max_context - 1, " so that one can be generated (--max_context)"));
   }
-  const bool open_end = request->max_tokens == 0;
+  const int64_t wanted = request->max_tokens;
+  const bool open_end = wanted == 0;
   const int64_t room = options_.max_context - prompt;
   request->max_tokens = open_end ? room : std::min(request->max_tokens, room);
   if (open_end) {
     const int64_t blocks = cache_->BlocksWithin(cache_->options().budget_bytes);
     request->max_tokens =
         std::clamp<int64_t>(blocks * kKvBlockTokens - prompt, 1, request->max_tokens);
+  }
+  if (request->goes_on && request->max_tokens != wanted) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the request was begun with room for ", wanted, " tokens after its prompt of ",
+                     prompt, "; this router has room for ", request->max_tokens,
+                     " (--max_context): resume it on one with as much"));
   }
   const int64_t bytes = cache_->BytesFor(prompt + request->max_tokens);
   if (bytes > cache_->options().budget_bytes) {
@@ -76,8 +83,8 @@ absl::Status Engine::CheckQueues(const std::string& tenant, int64_t num_choices)
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> Engine::Submit(EngineRequest request,
-                                                                         int64_t num_choices) {
+absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> Engine::Submit(
+    EngineRequest request, int64_t num_choices, const std::vector<std::vector<int32_t>>& drawn) {
   CHECK_GT(num_choices, 0);
   RETURN_IF_ERROR(CheckFits(&request));
   {
@@ -88,22 +95,28 @@ absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> Engine::Submit(EngineR
   // The prompts are copied before the lock is taken: they may be long, and the engine waits for it.
   const absl::Time now = absl::Now();
   const std::string tenant = request.tenant;
-  const std::shared_ptr<StoreFetch> fetch = cache_->Lookup(tenant, request.prompt);
+  const std::shared_ptr<TokenLog> log = request.log;
+  const int64_t max_tokens = request.max_tokens;
   std::vector<std::shared_ptr<TokenStream>> streams;
   SequencePtr first;
   for (int64_t choice = 0; choice < num_choices; ++choice) {
     EngineRequest own = request;
     own.sampling.seed += static_cast<uint64_t>(choice);
-    auto sequence = std::make_unique<Sequence>(std::move(own), num_submitted_++, now);
+    const auto index = static_cast<size_t>(choice);
+    std::span<const int32_t> known;
+    if (index < drawn.size()) known = drawn[index];
+    CHECK_LT(static_cast<int64_t>(known.size()), max_tokens);
+    auto sequence = std::make_unique<Sequence>(std::move(own), num_submitted_++, now, index, known);
     streams.push_back(sequence->stream);
     if (first == nullptr)
       first = std::move(sequence);
     else
       first->siblings.push_back(std::move(sequence));
   }
-  first->store_fetch = fetch;
+  first->store_fetch = cache_->Lookup(tenant, first->tokens);
   std::lock_guard<std::mutex> lock(mu_);
   RETURN_IF_ERROR(CheckQueues(tenant, num_choices));
+  if (log != nullptr) log->Accepted(max_tokens);
   num_queued_ += num_choices;
   queued_by_tenant_[tenant] += num_choices;
   arrivals_.push_back(std::move(first));

@@ -4,6 +4,15 @@
 
 namespace coterie {
 
+void Sequence::Replay(int32_t token) {
+  // A token that a rail forces is not drawn.
+  if (!rails.Forced()) sampler.Skip();
+  if (constraint != nullptr) constraint->Append(token);
+  tokens.push_back(token);
+  rules.Append(token);
+  rails.Append(token);
+}
+
 RequestUsage Sequence::Usage(absl::Time now) const {
   const auto seconds = [](absl::Time from, absl::Time to) {
     return std::max(0.0, absl::ToDoubleSeconds(to - from));

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "router/engine/resume_hint.h"
+#include "router/engine/token_log.h"
 #include "router/engine/token_stream.h"
 #include "router/kv/kv_cache.h"
 #include "router/kv/store_fetch.h"
@@ -34,12 +36,18 @@ struct EngineRequest {
   std::vector<int32_t> stop_ids;  // a sampled one ends the sequence and is not part of the output
   int64_t num_logprobs = 0;       // 0: none; n: the token's own and n - 1 others
   absl::Time deadline = absl::InfiniteFuture();
+  std::shared_ptr<TokenLog> log;  // null: nobody notes the tokens down
+  // It was begun elsewhere, with this max_tokens, which must not become less.
+  bool goes_on = false;
 };
 
 struct Sequence {
-  Sequence(EngineRequest r, uint64_t n, absl::Time now)
+  // choice: of a request with several answers. drawn: tokens of the answer that are known already.
+  Sequence(EngineRequest r, uint64_t n, absl::Time now, size_t c = 0,
+           std::span<const int32_t> drawn = {})
       : request(std::move(r)),
         number(n),
+        choice(c),
         stream(std::make_shared<TokenStream>()),
         sampler(request.sampling),
         rules(request.rules, request.prompt, request.stop_ids),
@@ -48,7 +56,9 @@ struct Sequence {
         tokens(request.prompt),
         arrived(now),
         rank(request.priority),
-        last_progress(now) {}
+        last_progress(now) {
+    for (const int32_t token : drawn) Replay(token);
+  }
 
   ~Sequence() {
     if (store_fetch != nullptr) store_fetch->Drop();
@@ -63,11 +73,15 @@ struct Sequence {
     return static_cast<int64_t>(tokens.size()) - (kv == nullptr ? 0 : kv->num_tokens());
   }
 
+  // A token that was drawn elsewhere, before the first one here: all is as if it had been drawn
+  // now.
+  void Replay(int32_t token);
   // What it has taken so far.
   RequestUsage Usage(absl::Time now) const;
 
   EngineRequest request;
   const uint64_t number;  // order of arrival
+  const size_t choice;
   std::shared_ptr<TokenStream> stream;
   Sampler sampler;
   LogitRules rules;

@@ -4,6 +4,7 @@
 #define COTERIE_ROUTER_FRONTEND_COMPLETION_OPTIONS_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "router/engine/resume_hint.h"
+#include "router/engine/token_log.h"
+#include "router/frontend/resumption.h"
 #include "router/sampling/logit_rules.h"
 #include "router/sampling/sampler.h"
 
@@ -24,7 +27,7 @@ inline constexpr int64_t kTopLogprobsMax = 20;
 inline constexpr int kPriorityMax = 100;
 
 struct CompletionOptions {
-  std::string request_id;  // for logs; empty: one is made
+  std::string request_id;  // for logs and journals; empty: one is made for the logs
   std::string tenant;      // from the caller's key, never from the body (router/frontend/tenants.h)
   std::string session_id;  // what belongs together; nothing depends on it yet
   ResumeHint resume_hint = ResumeHint::kNone;
@@ -41,6 +44,8 @@ struct CompletionOptions {
   int64_t top_logprobs = 0;
   bool rails = true;  // stop answers that repeat themselves (router/rails)
   absl::Time deadline = absl::InfiniteFuture();
+  std::shared_ptr<TokenLog> log;                 // who notes the tokens down; null: nobody
+  std::shared_ptr<const Resumption> resumption;  // null: it begins here
 
   // InvalidArgument names the field, what was found and what is expected.
   absl::Status Validate(int64_t vocab_size) const;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "kernels/status_macros.h"
 #include "router/frontend/token_text.h"
 
@@ -10,7 +11,7 @@ namespace {
 
 // What one delta holds at most: with all logprobs some 100 KB on the wire. A client who was away
 // gets what has gathered in pieces, and takes one before the next is made.
-constexpr int kTokensPerPoll = 64;
+constexpr size_t kTokensPerPoll = 64;
 
 FinishReason FinishReasonOf(EndReason reason, const ChoiceReader& reader) {
   switch (reason) {
@@ -51,10 +52,29 @@ AnswerEnd EndOf(const AnswerDelta& last) {
 EngineAnswer::EngineAnswer(const Tokenizer* tokenizer, Options options,
                            std::vector<std::shared_ptr<TokenStream>> streams,
                            RouterMetrics* metrics)
-    : tokenizer_(tokenizer), logprobs_(options.logprobs), metrics_(metrics) {
+    : tokenizer_(tokenizer),
+      logprobs_(options.logprobs),
+      resumption_(std::move(options.resumption)),
+      num_prompt_(options.num_prompt),
+      metrics_(metrics) {
   choices_.reserve(streams.size());
-  for (auto& stream : streams)
-    choices_.push_back({std::move(stream), ChoiceReader(tokenizer, options.reader), {}, false});
+  for (auto& stream : streams) {
+    const Resumption::Choice* const begun = ResumptionOf(choices_.size());
+    choices_.push_back({.stream = std::move(stream),
+                        .reader = ChoiceReader(tokenizer, options.reader),
+                        .num_received = begun == nullptr ? 0 : begun->num_received});
+    if (begun == nullptr || !begun->finished) continue;
+    choices_.back().stream->Cancel();
+    choices_.back().usage = {.prompt_tokens = num_prompt_, .generated_tokens = begun->num_received};
+    choices_.back().done = true;
+    ++num_done_;
+  }
+}
+
+// Null: the choice begins here.
+const Resumption::Choice* EngineAnswer::ResumptionOf(size_t choice) const {
+  if (resumption_ == nullptr || choice >= resumption_->choices.size()) return nullptr;
+  return &resumption_->choices[choice];
 }
 
 EngineAnswer::~EngineAnswer() {
@@ -69,6 +89,8 @@ EngineAnswer::~EngineAnswer() {
 
 void EngineAnswer::SetListener(std::function<void()> listener) {
   for (Choice& choice : choices_) choice.stream->SetListener(listener);
+  // What was drawn elsewhere is there already.
+  if (listener && resumption_ != nullptr) listener();
 }
 
 void EngineAnswer::Cancel() {
@@ -87,13 +109,26 @@ std::vector<AnswerDelta> EngineAnswer::Poll() {
   return deltas;
 }
 
+std::optional<TokenEvent> EngineAnswer::NextToken(Choice* choice, size_t index) const {
+  const Resumption::Choice* const begun = ResumptionOf(index);
+  const auto next = static_cast<size_t>(choice->num_taken);
+  if (begun == nullptr || next >= begun->drawn.size()) return choice->stream->TryNext();
+  return TokenEvent{
+      .id = begun->drawn[next],
+      .usage = {.prompt_tokens = num_prompt_, .generated_tokens = static_cast<int64_t>(next) + 1}};
+}
+
 void EngineAnswer::PollChoice(Choice* choice, AnswerDelta* delta) {
-  for (int i = 0; i < kTokensPerPoll; ++i) {
-    const std::optional<TokenEvent> event = choice->stream->TryNext();
+  const auto index = static_cast<size_t>(delta->choice);
+  // Those that the caller has make no delta longer.
+  while (delta->tokens.size() < kTokensPerPoll) {
+    const std::optional<TokenEvent> event = NextToken(choice, index);
     if (!event) break;
     if (const absl::Status status = TakeToken(choice, *event, delta); !status.ok())
       return Fail(choice, status, delta);
     if (!choice->reader.stopped()) continue;
+    if (const absl::Status status = CheckReceived(*choice); !status.ok())
+      return Fail(choice, status, delta);
     // Tokens that the engine makes until it notices are nobody's.
     choice->stream->Cancel();
     delta->finish = FinishReason::kStop;
@@ -105,6 +140,9 @@ void EngineAnswer::PollChoice(Choice* choice, AnswerDelta* delta) {
 
 absl::Status EngineAnswer::TakeToken(Choice* choice, const TokenEvent& event, AnswerDelta* delta) {
   choice->usage = event.usage;
+  // What a token settles comes with it: who has the one has the other.
+  std::vector<ChatEvent> settled;
+  if (choice->num_taken++ < choice->num_received) return choice->reader.Append(event.id, &settled);
   AnswerToken token{.id = event.id};
   if (logprobs_) {
     token.text = TokenText(tokenizer_->vocabulary(), event.id);
@@ -120,6 +158,8 @@ absl::Status EngineAnswer::TakeToken(Choice* choice, const TokenEvent& event, An
 void EngineAnswer::End(Choice* choice, const EndEvent& end, AnswerDelta* delta) {
   choice->usage = end.usage;
   if (end.reason == EndReason::kFailed) return Fail(choice, end.status, delta);
+  if (const absl::Status status = CheckReceived(*choice); !status.ok())
+    return Fail(choice, status, delta);
   choice->reader.Finish(end.stop_id, &delta->events);
   if (choice->reader.stopped()) {
     delta->finish = FinishReason::kStop;
@@ -129,6 +169,12 @@ void EngineAnswer::End(Choice* choice, const EndEvent& end, AnswerDelta* delta) 
     delta->stop_token = end.stop_id;
   }
   MarkDone(choice, delta);
+}
+
+absl::Status EngineAnswer::CheckReceived(const Choice& choice) {
+  if (choice.num_taken >= choice.num_received) return absl::OkStatus();
+  return absl::OutOfRangeError(absl::StrCat("the answer has ", choice.num_taken, " tokens, and ",
+                                            choice.num_received, " are said to be received"));
 }
 
 void EngineAnswer::Fail(Choice* choice, const absl::Status& status, AnswerDelta* delta) {

@@ -10,6 +10,7 @@
 #include "router/engine/token_stream.h"
 #include "router/frontend/answer.h"
 #include "router/frontend/choice_reader.h"
+#include "router/frontend/resumption.h"
 #include "router/metrics.h"
 
 namespace coterie {
@@ -19,6 +20,9 @@ class EngineAnswer final : public Answer {
   struct Options {
     ChoiceReader::Options reader;
     bool logprobs = false;
+    // Of a request that goes on here: tokens that come before those of the streams, by choice.
+    std::shared_ptr<const Resumption> resumption;
+    int64_t num_prompt = 0;  // tokens of its prompt
   };
   // tokenizer, metrics: not owned, outlive this.
   EngineAnswer(const Tokenizer* tokenizer, Options options,
@@ -37,16 +41,24 @@ class EngineAnswer final : public Answer {
     ChoiceReader reader;
     RequestUsage usage;
     bool done = false;
+    int64_t num_taken = 0;     // tokens, those that were drawn elsewhere included
+    int64_t num_received = 0;  // of them, that the caller has already
   };
 
+  const Resumption::Choice* ResumptionOf(size_t choice) const;
+  std::optional<TokenEvent> NextToken(Choice* choice, size_t index) const;
   void PollChoice(Choice* choice, AnswerDelta* delta);
   absl::Status TakeToken(Choice* choice, const TokenEvent& event, AnswerDelta* delta);
+  // OutOfRange: it has ended before what its caller says to have.
+  static absl::Status CheckReceived(const Choice& choice);
   void End(Choice* choice, const EndEvent& end, AnswerDelta* delta);
   void Fail(Choice* choice, const absl::Status& status, AnswerDelta* delta);
   void MarkDone(Choice* choice, AnswerDelta* delta);
 
   const Tokenizer* const tokenizer_;
   const bool logprobs_;
+  const std::shared_ptr<const Resumption> resumption_;
+  const int64_t num_prompt_;
   RouterMetrics* const metrics_;
   std::vector<Choice> choices_;
   size_t num_done_ = 0;

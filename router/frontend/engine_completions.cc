@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,14 +9,10 @@
 #include "model/chat_template.h"
 #include "router/frontend/engine_answer.h"
 #include "router/grammar/output_constraint.h"
+#include "router/sampling/new_seed.h"
 
 namespace coterie {
 namespace {
-
-uint64_t NewSeed() {
-  std::random_device random;
-  return uint64_t{random()} << 32 | random();
-}
 
 // A token stands for its spelling, save where it swallows what is around it: then for any number.
 size_t TokenBytesMax(const Vocabulary& vocabulary) {
@@ -68,7 +63,8 @@ absl::StatusOr<EngineRequest> EngineCompletions::Common(const CompletionOptions&
       .rules = options.rules,
       .stop_ids = options.stop_ids,
       .num_logprobs = options.logprobs ? 1 + options.top_logprobs : 0,
-      .deadline = options.deadline};
+      .deadline = options.deadline,
+      .log = options.log};
   if (request.id.empty()) request.id = absl::StrCat("r", num_requests_.fetch_add(1) + 1);
   if (!options.has_seed) request.sampling.seed = NewSeed();
   if (!options.ignore_eos) {
@@ -76,7 +72,29 @@ absl::StatusOr<EngineRequest> EngineCompletions::Common(const CompletionOptions&
                             config_->eos_ids.end());
   }
   request.rails.stop_loops = options.rails;
+  if (options.resumption != nullptr) {
+    request.goes_on = true;
+    request.max_tokens = options.resumption->max_tokens;
+  }
   return request;
+}
+
+absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> EngineCompletions::Submit(
+    EngineRequest request, const CompletionOptions& options) {
+  if (options.resumption == nullptr)
+    return engine_->Submit(std::move(request), options.num_choices);
+  std::vector<std::vector<int32_t>> drawn;
+  drawn.reserve(options.resumption->choices.size());
+  for (const Resumption::Choice& choice : options.resumption->choices) {
+    for (const int32_t token : choice.drawn) {
+      if (token < 0 || token >= config_->vocab_size)
+        return absl::DataLossError(absl::StrCat("the journal has a token ", token,
+                                                ", the vocabulary has ids 0 to ",
+                                                config_->vocab_size - 1));
+    }
+    drawn.push_back(choice.drawn);
+  }
+  return engine_->Submit(std::move(request), options.num_choices, drawn);
 }
 
 absl::Status EngineCompletions::CheckFits(size_t text_bytes) const {
@@ -131,14 +149,16 @@ absl::StatusOr<std::unique_ptr<Answer>> EngineCompletions::StartChat(ChatRequest
                                   .parallel_tool_calls = request.parallel_tool_calls,
                                   .starts_in_channel = ends_in_channel},
                                  &grammar_, *chat_tokens_, engine_request.stop_ids));
-  ASSIGN_OR_RETURN(auto streams,
-                   engine_->Submit(std::move(engine_request), request.options.num_choices));
+  const auto num_prompt = static_cast<int64_t>(engine_request.prompt.size());
+  ASSIGN_OR_RETURN(auto streams, Submit(std::move(engine_request), request.options));
   return std::make_unique<EngineAnswer>(
       tokenizer_,
       EngineAnswer::Options{.reader = {.chat = *chat_tokens_,
                                        .starts_in_channel = ends_in_channel,
                                        .stop = std::move(request.options.stop)},
-                            .logprobs = request.options.logprobs},
+                            .logprobs = request.options.logprobs,
+                            .resumption = std::move(request.options.resumption),
+                            .num_prompt = num_prompt},
       std::move(streams), metrics_);
 }
 
@@ -169,13 +189,15 @@ absl::StatusOr<std::unique_ptr<Answer>> EngineCompletions::StartText(TextRequest
   ASSIGN_OR_RETURN(engine_request.prompt, ReadPrompt(request));
   ASSIGN_OR_RETURN(engine_request.constraint,
                    ConstrainText(request.response_format, &grammar_, engine_request.stop_ids));
-  ASSIGN_OR_RETURN(auto streams,
-                   engine_->Submit(std::move(engine_request), request.options.num_choices));
+  const auto num_prompt = static_cast<int64_t>(engine_request.prompt.size());
+  ASSIGN_OR_RETURN(auto streams, Submit(std::move(engine_request), request.options));
   return std::make_unique<EngineAnswer>(
       tokenizer_,
       EngineAnswer::Options{
           .reader = {.show_control = request.show_control, .stop = std::move(request.options.stop)},
-          .logprobs = request.options.logprobs},
+          .logprobs = request.options.logprobs,
+          .resumption = std::move(request.options.resumption),
+          .num_prompt = num_prompt},
       std::move(streams), metrics_);
 }
 

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "model/chat_segments.h"
 #include "model/chat_tokens.h"
@@ -38,6 +39,8 @@ class EngineCompletions final : public Completions {
   absl::StatusOr<EncodedChat> Encode(const ChatRequest& request, bool* ends_in_channel) const;
   // What does not depend on the prompt.
   absl::StatusOr<EngineRequest> Common(const CompletionOptions& options);
+  absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> Submit(
+      EngineRequest request, const CompletionOptions& options);
   absl::StatusOr<std::vector<int32_t>> ReadPrompt(const TextRequest& request) const;
 
   const ModelConfig* const config_;

@@ -34,6 +34,8 @@ class Sampler {
   // Internal when a logit is NaN or infinite: weights or activations overflowed, and any token
   // would be garbage.
   absl::StatusOr<int32_t> Sample(std::span<const float> logits);
+  // As if a token had been drawn: of a sequence that was begun elsewhere.
+  void Skip() { ++num_draws_; }
 
  private:
   const SamplingParams params_;

@@ -81,9 +81,12 @@ Cluster::Cluster(Options options) {
   router.prefill_chunk = options.prefill_chunk;
   router.kv_bytes = options.kv_bytes;
   router.engine = options.engine;
+  if (options.max_context > 0) router.engine.max_context = options.max_context;
   router.api_keys_file = options.api_keys_file;
   router.copies = options.copies;
   router.cluster = options.cluster;
+  router.store = options.store;
+  router.journals = options.journals;
   router.workers.insert(router.workers.end(), options.more_workers.begin(),
                         options.more_workers.end());
   router_ = OrDie(RouterStack::Create(std::move(router), registry_));

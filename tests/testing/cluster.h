@@ -73,6 +73,9 @@ class Cluster {
     int64_t copies = 1;
     ClusterOptions cluster;
     std::vector<std::string> more_workers;  // addresses, besides those of `shards`
+    std::shared_ptr<BlockStore> store;      // where contexts and journals outlive it
+    RequestJournals::Options journals;
+    int64_t max_context = 0;  // 0: as of `engine`
   };
   explicit Cluster(Options options);
   ~Cluster();
