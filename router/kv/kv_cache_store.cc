@@ -67,9 +67,32 @@ absl::Time KvCache::ReadAhead(const std::string& salt, std::span<const int32_t> 
     store_->NotNeeded(fetch);
     return absl::InfinitePast();
   }
+  if (fetch->IsNews()) ForgetMarksOfLost(salt, tokens, *fetch);
   store_->ReadAhead(
       fetch, [&] { return NeedOf(salt, tokens, fetch->checkpoint_blocks()); }, now);
   return store_->HoldUntil(*fetch);
+}
+
+// What the store had, and has no longer, is written again with what comes next. A lookup does not
+// ask for local blocks: all of the context that has lost anything are offered again, and those that
+// are there are not sent.
+void KvCache::ForgetMarksOfLost(const std::string& salt, std::span<const int32_t> tokens,
+                                const StoreFetch& fetch) {
+  const PrefixIndex::Match match = index_.Find(salt, tokens);
+  const int64_t there = fetch.matched_blocks() * kKvBlockTokens,
+                asked = static_cast<int64_t>(fetch.ids().size()) * kKvBlockTokens;
+  const auto is_lost = [&](const PrefixIndex::Node& node) {
+    return node.num_tokens() > there && node.num_tokens() <= asked && node.store_marks()->global;
+  };
+  bool any = false;
+  for (const PrefixIndex::Node* at = match.deepest; at->parent() != nullptr; at = at->parent())
+    any |= is_lost(*at);
+  if (!any) return;
+  for (const PrefixIndex::Node* at = match.deepest; at->parent() != nullptr; at = at->parent()) {
+    StoreMarks& marks = *at->store_marks();
+    if (is_lost(*at)) marks.global = false;
+    marks.local = marks.checkpoint = false;
+  }
 }
 
 void KvCache::Import(const std::string& salt, std::span<const int32_t> tokens, StoreFetch* fetch,

@@ -135,6 +135,11 @@ absl::Time StoreFetch::HoldUntil() const {
 
 StoreFetch::State StoreFetch::state() const { return Read(state_); }
 
+bool StoreFetch::IsNews() {
+  std::lock_guard<std::mutex> lock(mu_);
+  return state_ == State::kFound && !std::exchange(seen_, true);
+}
+
 StoreFetch::Fetched StoreFetch::Take() {
   std::lock_guard<std::mutex> lock(mu_);
   CHECK(state_ == State::kFetched);

@@ -77,6 +77,8 @@ class StoreFetch : public std::enable_shared_from_this<StoreFetch> {
   void Drop();
 
   State state() const;
+  // True once: the lookup has been answered, well.
+  bool IsNews();
   const std::vector<BlockId>& ids() const { return options_.ids; }
   absl::Time began() const { return options_.began; }
   bool probe() const { return options_.probe; }
@@ -130,6 +132,7 @@ class StoreFetch : public std::enable_shared_from_this<StoreFetch> {
   mutable std::mutex mu_;  // guards what follows
   State state_ = State::kLooking;
   bool given_up_ = false;  // by the engine, or used
+  bool seen_ = false;      // what was found
   bool failed_ = false;    // it was over because the store had failed
   int64_t matched_blocks_ = 0, checkpoint_blocks_ = 0;
   absl::Time found_at_ = absl::InfinitePast();

@@ -23,16 +23,17 @@ void FakeBlockStore::Find(std::vector<ObjectKey> keys, absl::Time deadline, Find
     ++counts_.finds;
     how = plan_.find;
     if (how == How::kNever) {
-      held_.emplace_back([=, this] { store_.Find(keys, absl::InfiniteFuture(), done); });
+      held_.emplace_back([=, this] { store_->Find(keys, absl::InfiniteFuture(), done); });
       return;
     }
   }
-  store_.Find(std::move(keys), deadline,
-              [how, done = std::move(done)](absl::StatusOr<std::vector<bool>> present) {
-                if (how == How::kFails) return done(absl::UnavailableError("the node is gone"));
-                if (how == How::kAnswersShort && present.ok()) present->resize(present->size() / 2);
-                done(std::move(present));
-              });
+  store_->Find(std::move(keys), deadline,
+               [how, done = std::move(done)](absl::StatusOr<std::vector<bool>> present) {
+                 if (how == How::kFails) return done(absl::UnavailableError("the node is gone"));
+                 if (how == How::kAnswersShort && present.ok())
+                   present->resize(present->size() / 2);
+                 done(std::move(present));
+               });
 }
 
 void FakeBlockStore::Spoil(How how, uint32_t draw, std::vector<Arrival>* arrivals) {
@@ -84,12 +85,12 @@ void FakeBlockStore::Get(std::vector<ObjectKey> keys, absl::Time deadline, GetEa
     how = plan_.get;
     draw = static_cast<uint32_t>(random_());
     if (how == How::kNever) {
-      held_.emplace_back([=, this] { store_.Get(keys, absl::InfiniteFuture(), each, done); });
+      held_.emplace_back([=, this] { store_->Get(keys, absl::InfiniteFuture(), each, done); });
       return;
     }
   }
   const auto arrivals = std::make_shared<std::vector<Arrival>>();
-  store_.Get(
+  store_->Get(
       std::move(keys), deadline,
       [arrivals](size_t index, StoredObject object) {
         arrivals->push_back({index, std::move(object)});
@@ -112,7 +113,7 @@ bool FakeBlockStore::Put(std::vector<StoredObject> objects, PutOptions options) 
       if (!seen_.emplace(object.key, true).second) ++counts_.puts_again;
     }
   }
-  return store_.Put(std::move(objects), std::move(options));
+  return store_->Put(std::move(objects), std::move(options));
 }
 
 void FakeBlockStore::Hint(ObjectKey leaf, StoreHint hint) {
@@ -120,7 +121,7 @@ void FakeBlockStore::Hint(ObjectKey leaf, StoreHint hint) {
     std::lock_guard<std::mutex> lock(mu_);
     counts_.hints.emplace_back(leaf, hint);
   }
-  store_.Hint(leaf, hint);
+  store_->Hint(leaf, hint);
 }
 
 }  // namespace coterie

@@ -10,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <random>
 #include <string>
@@ -43,7 +44,9 @@ class FakeBlockStore final : public BlockStore {
     How find = How::kWell, get = How::kWell, put = How::kWell;
   };
 
-  explicit FakeBlockStore(size_t capacity_bytes = size_t{256} << 20) : store_(capacity_bytes) {}
+  explicit FakeBlockStore(size_t capacity_bytes = size_t{256} << 20)
+      : capacity_bytes_(capacity_bytes),
+        store_(std::make_unique<MemoryBlockStore>(capacity_bytes)) {}
   ~FakeBlockStore() override { Release(); }
 
   void Do(Plan plan) {
@@ -52,6 +55,9 @@ class FakeBlockStore final : public BlockStore {
   }
   // What was held back is answered now, well.
   void Release();
+
+  // It has lost everything, as one without a disk that was restarted. With no call under way.
+  void Forget() { store_ = std::make_unique<MemoryBlockStore>(capacity_bytes_); }
 
   struct Counts {
     int64_t finds = 0, gets = 0, puts = 0, objects_got = 0;
@@ -63,7 +69,7 @@ class FakeBlockStore final : public BlockStore {
     std::lock_guard<std::mutex> lock(mu_);
     return counts_;
   }
-  size_t num_objects() const { return store_.num_objects(); }
+  size_t num_objects() const { return store_->num_objects(); }
 
   void Find(std::vector<ObjectKey> keys, absl::Time deadline, FindDone done) override;
   void Get(std::vector<ObjectKey> keys, absl::Time deadline, GetEach each, GetDone done) override;
@@ -71,10 +77,10 @@ class FakeBlockStore final : public BlockStore {
   void Hint(ObjectKey leaf, StoreHint hint) override;
   void PutJournal(std::string request_id, uint64_t version, std::string bytes,
                   absl::Duration keep) override {
-    store_.PutJournal(std::move(request_id), version, std::move(bytes), keep);
+    store_->PutJournal(std::move(request_id), version, std::move(bytes), keep);
   }
   void GetJournal(std::string request_id, absl::Time deadline, JournalDone done) override {
-    store_.GetJournal(std::move(request_id), deadline, std::move(done));
+    store_->GetJournal(std::move(request_id), deadline, std::move(done));
   }
 
  private:
@@ -91,7 +97,8 @@ class FakeBlockStore final : public BlockStore {
   std::deque<std::function<void()>> held_;
   std::map<ObjectKey, bool> seen_;
 
-  MemoryBlockStore store_;  // last: its thread calls the above
+  const size_t capacity_bytes_;
+  std::unique_ptr<MemoryBlockStore> store_;  // last: its thread calls the above
 };
 
 }  // namespace coterie

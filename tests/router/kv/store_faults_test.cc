@@ -134,6 +134,24 @@ TEST_F(StoreFaultsTest, WhatTheStoreDoesNotTakeIsDroppedAndOfferedAgain) {
   EXPECT_EQ(hit.cached_tokens, 256);
 }
 
+TEST_F(StoreFaultsTest, AStoreThatHasLostEverythingGetsItAgain) {
+  StoreRouter writer({.model = kModel, .store = &store_});
+  std::vector<int32_t> prompt = SomeTokens(300, 99);
+  EXPECT_TRUE(writer.Ask(prompt).status.ok());
+  writer.Flush();
+  store_.Forget();
+  // The conversation goes on, all of it in the router's own cache.
+  const std::vector<int32_t> more = SomeTokens(200, 98);
+  prompt.insert(prompt.end(), more.begin(), more.end());
+  const StoreRouter::Answer answer = writer.Ask(prompt);
+  EXPECT_GE(answer.cached_tokens, 256);
+  writer.Flush();
+  StoreRouter reader({.model = kModel, .store = &store_});
+  const StoreRouter::Answer hit = reader.Ask(prompt);
+  EXPECT_EQ(hit, answer);
+  EXPECT_EQ(hit.cached_tokens, 448);
+}
+
 TEST_F(StoreFaultsTest, AFullQueueDropsAndDelaysNobody) {
   StoreLink::Options link = StoreRouter::Options{}.link;
   link.writer.queue_bytes = 1;
