@@ -76,6 +76,9 @@ ABSL_FLAG(std::string, kv_store, "",
 ABSL_FLAG(int64_t, kv_store_copies, 1,
           "On how many of the kv_store processes each block is kept; with 2 one may die and no "
           "context is lost.");
+ABSL_FLAG(std::string, public_prompts, "",
+          "File of prompts that tenants share through --kv_store, a JSON object a line: messages "
+          "and tools that conversations begin with. Nothing else is shared between tenants.");
 ABSL_FLAG(absl::Duration, kv_store_patience, absl::Milliseconds(3),
           "How long a request that could start waits to learn what the store has of it.");
 ABSL_FLAG(int64_t, kv_store_queue_bytes, int64_t{512} << 20,
@@ -183,6 +186,11 @@ absl::StatusOr<RouterOptions> ReadFlags() {
   options.store_link.writer.queue_bytes = absl::GetFlag(FLAGS_kv_store_queue_bytes);
   RETURN_IF_ERROR(
       CheckBlockStoreName(absl::GetFlag(FLAGS_kv_store), absl::GetFlag(FLAGS_kv_store_copies)));
+  options.public_prompts_file = absl::GetFlag(FLAGS_public_prompts);
+  if (!options.public_prompts_file.empty() && absl::GetFlag(FLAGS_kv_store).empty())
+    return absl::InvalidArgumentError(
+        "--public_prompts needs --kv_store, through which they are shared; one router alone can "
+        "have --kv_store=memory:BYTES");
   if (!absl::GetFlag(FLAGS_kv_store).empty() && !options.prefix_cache)
     return absl::InvalidArgumentError("--kv_store needs --prefix_cache");
   if (options.store_link.patience < absl::ZeroDuration() ||

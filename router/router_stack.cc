@@ -11,6 +11,7 @@
 #include "kernels/isa.h"
 #include "kernels/status_macros.h"
 #include "ops/process/log.h"
+#include "router/openai/public_prompts.h"
 
 namespace coterie {
 namespace {
@@ -96,6 +97,10 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
     s.store_ = std::move(options.store);
     s.codec_ = std::make_unique<KvCodec>(&config, s.weights_.get(), &s.cache_->layout(), kv_type);
     options.store_link.root_fields = StoreRootFields(*s.checkpoint_, options.load, format, kv_type);
+    if (!options.public_prompts_file.empty()) {
+      ASSIGN_OR_RETURN(options.store_link.public_prompts,
+                       ReadPublicPrompts(options.public_prompts_file, *s.tokenizer_));
+    }
     s.store_link_ = std::make_unique<StoreLink>(s.store_.get(), s.codec_.get(), options.store_link,
                                                 s.store_metrics_.get());
     s.cache_->SetStore(s.store_link_.get(), s.pool_.get());

@@ -61,8 +61,9 @@ struct RouterOptions {
   int64_t kv_bytes = 2LL << 30;
   bool prefix_cache = true;
   Engine::Options engine;
-  std::string api_keys_file;  // empty: everybody may call
-  int64_t copies = 1;         // of each expert, where a router says who holds what
+  std::string api_keys_file;        // empty: everybody may call
+  std::string public_prompts_file;  // what tenants share (router/openai/public_prompts.h); or empty
+  int64_t copies = 1;               // of each expert, where a router says who holds what
   ClusterOptions cluster;
   // Keeps contexts beyond this router; null: none. Several routers of one process may share one.
   std::shared_ptr<BlockStore> store;

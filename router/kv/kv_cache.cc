@@ -39,6 +39,8 @@ std::unique_ptr<KvCache::Sequence> KvCache::Start(const std::string& salt,
   if (store_ != nullptr) sequence->tenant_ = salt;
   sequence->node_ = node;
   if (match.resume != nullptr) sequence->Resume(match.resume);
+  // So they do behind what all tenants share.
+  if (store_ != nullptr) sequence->WantCheckpoint(store_->names().NumPublic(tokens), true);
   // Here contexts part, and the next one should not have to go back further.
   if (match.deepest != node) sequence->WantCheckpoint(match.deepest->num_tokens(), true);
   return sequence;
@@ -138,8 +140,9 @@ void KvCache::Sequence::IndexFullBlocks(std::span<const int32_t> tokens) {
     }
     cache_->index_.Advance(node_, next);
     if (cache_->store_ != nullptr) {
-      StoreLink::NameChild(
-          *node_, next, tokens.subspan(static_cast<size_t>(node_->num_tokens()), kKvBlockTokens));
+      cache_->store_->NameChild(
+          tenant_, *node_, next,
+          tokens.subspan(static_cast<size_t>(node_->num_tokens()), kKvBlockTokens));
       cache_->store_->Write(tenant_, *next);
     }
     node_ = next;

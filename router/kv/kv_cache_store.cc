@@ -12,8 +12,7 @@ namespace coterie {
 
 PrefixIndex::Node* KvCache::NamedRoot(const std::string& salt) {
   PrefixIndex::Node* const root = index_.Root(salt);
-  if (store_ != nullptr && root->store_marks() == nullptr)
-    StoreLink::Name(root, store_->RootOf(salt));
+  if (store_ != nullptr) store_->NameRoot(salt, root);
   return root;
 }
 
@@ -172,7 +171,7 @@ int64_t KvCache::ImportFetched(const std::string& salt, std::span<const int32_t>
       break;
     }
     index_.Advance(node, next);
-    StoreLink::NameChild(*node, next, own);
+    store_->NameChild(salt, *node, next, own);
     next->store_marks()->global = true;
     node = next;
   }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "router/kv/checkpoint_record.h"
 
@@ -31,26 +30,23 @@ StoreLink::StoreLink(BlockStore* store, const KvCodec* codec, Options options,
     : store_(store),
       codec_(codec),
       options_(std::move(options)),
+      names_(options_.root_fields, options_.public_prompts),
       metrics_(metrics),
       policy_(options_.policy),
       writer_(store, codec, options_.writer) {
   metrics_->available.Set(1);
 }
 
-BlockId StoreLink::RootOf(const std::string& tenant) const {
-  std::vector<absl::string_view> fields(options_.root_fields.begin(), options_.root_fields.end());
-  fields.emplace_back(tenant);
-  return RootId(fields);
+void StoreLink::NameRoot(const std::string& tenant, PrefixIndex::Node* root) const {
+  if (root->store_marks() != nullptr) return;
+  root->set_store_marks(std::make_shared<StoreMarks>(StoreMarks{.name = names_.Root(tenant)}));
 }
 
-void StoreLink::Name(PrefixIndex::Node* node, const BlockId& id) {
-  if (node->store_marks() != nullptr) return;
-  node->set_store_marks(std::make_shared<StoreMarks>(StoreMarks{.id = id}));
-}
-
-void StoreLink::NameChild(const PrefixIndex::Node& parent, PrefixIndex::Node* child,
-                          std::span<const int32_t> tokens) {
-  if (child->store_marks() == nullptr) Name(child, ChildId(parent.store_marks()->id, tokens));
+void StoreLink::NameChild(const std::string& tenant, const PrefixIndex::Node& parent,
+                          PrefixIndex::Node* child, std::span<const int32_t> tokens) const {
+  if (child->store_marks() != nullptr) return;
+  child->set_store_marks(std::make_shared<StoreMarks>(
+      StoreMarks{.name = names_.Child(tenant, parent.store_marks()->name, tokens)}));
 }
 
 std::shared_ptr<StoreFetch> StoreLink::Lookup(const std::string& tenant,
@@ -67,10 +63,10 @@ std::shared_ptr<StoreFetch> StoreLink::Lookup(const std::string& tenant,
   }
   std::vector<BlockId> ids;
   ids.reserve(num_blocks);
-  BlockId id = RootOf(tenant);
+  ContextNames::Name name = names_.Root(tenant);
   for (size_t block = 0; block < num_blocks; ++block) {
-    id = ChildId(id, tokens.subspan(block * kKvBlockTokens, kKvBlockTokens));
-    ids.push_back(id);
+    name = names_.Child(tenant, name, tokens.subspan(block * kKvBlockTokens, kKvBlockTokens));
+    ids.push_back(name.id);
   }
   return StoreFetch::Begin(store_, {.ids = std::move(ids),
                                     .repr = codec_->repr(),
@@ -206,7 +202,7 @@ bool StoreLink::WriteCheckpoint(const std::string& tenant, const PrefixIndex::No
   CheckpointRecord record{.first_block = checkpoint.first_block, .is_branch = checkpoint.is_branch};
   const PrefixIndex::Node* at = &node;
   for (auto block = checkpoint.blocks.rbegin(); block != checkpoint.blocks.rend(); ++block) {
-    record.locals.push_back(at->store_marks()->id);
+    record.locals.push_back(at->store_marks()->name.id);
     if (!at->store_marks()->local) {
       job.num_bytes += codec_->local_bytes();
       job.items.push_back({.key = KeyOf(*at, BlockKind::kLocal),

@@ -20,6 +20,7 @@
 #include "absl/time/time.h"
 #include "kv_store/client/block_store.h"
 #include "router/engine/resume_hint.h"
+#include "router/kv/context_names.h"
 #include "router/kv/fetch_policy.h"
 #include "router/kv/kv_codec.h"
 #include "router/kv/kv_store_metrics.h"
@@ -36,6 +37,8 @@ class StoreLink {
     // All that shapes keys and values besides tokens and tenant: two routers whose fields differ
     // share nothing.
     std::vector<std::string> root_fields;
+    // Tokens that conversations of any tenant may begin with: what they share.
+    std::vector<std::vector<int32_t>> public_prompts;
     // How long a sequence that could start waits for the answer to its lookup.
     absl::Duration patience = absl::Milliseconds(3);
     // Of what is fetched and not yet in the cache.
@@ -49,11 +52,11 @@ class StoreLink {
   const KvCodec& codec() const { return *codec_; }
   const std::shared_ptr<StoreBell>& bell() const { return bell_; }
 
-  // Names: of a tenant's root, and of the context that ends at a node, which its parent has.
-  BlockId RootOf(const std::string& tenant) const;
-  static void Name(PrefixIndex::Node* node, const BlockId& id);
-  static void NameChild(const PrefixIndex::Node& parent, PrefixIndex::Node* child,
-                        std::span<const int32_t> tokens);
+  // Names a tenant's root, and the context that ends at a node whose parent has a name.
+  void NameRoot(const std::string& tenant, PrefixIndex::Node* root) const;
+  void NameChild(const std::string& tenant, const PrefixIndex::Node& parent,
+                 PrefixIndex::Node* child, std::span<const int32_t> tokens) const;
+  const ContextNames& names() const { return names_; }
 
   // Starts to look for the whole blocks of `tokens`. Null: the store is not asked.
   std::shared_ptr<StoreFetch> Lookup(const std::string& tenant, std::span<const int32_t> tokens);
@@ -89,13 +92,14 @@ class StoreLink {
 
  private:
   ObjectKey KeyOf(const PrefixIndex::Node& node, BlockKind kind) const {
-    return {node.store_marks()->id, kind, codec_->repr()};
+    return {node.store_marks()->name.id, kind, codec_->repr()};
   }
   bool Offer(KvWriter::Job* job);
 
   BlockStore* const store_;
   const KvCodec* const codec_;
   const Options options_;
+  const ContextNames names_;
   KvStoreMetrics* const metrics_;
   const std::shared_ptr<StoreBell> bell_ = std::make_shared<StoreBell>();
   const std::shared_ptr<StoreHealth> health_ = std::make_shared<StoreHealth>();

@@ -5,12 +5,13 @@
 #define COTERIE_ROUTER_KV_STORE_MARKS_H_
 
 #include "kv_store/block_id.h"
+#include "router/kv/context_names.h"
 
 namespace coterie {
 
 // Thread rule: owned by the engine's thread.
 struct StoreMarks {
-  BlockId id;
+  ContextNames::Name name;
   // On their way to the store, or found there; by kind.
   bool global = false, local = false, checkpoint = false;
 
