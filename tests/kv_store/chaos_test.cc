@@ -1,12 +1,13 @@
 // Three nodes, two copies, writers and readers, and everything that goes wrong at once: nodes are
-// killed and started again, bits flip on disks and in memory, disks are full for a while, files are
-// torn. Every byte that a reader sees is compared with what was written: none may be wrong, ever,
-// and what was damaged is counted.
+// killed and started again, bits flip on disks, in memory and on the wire, disks are full for a
+// while, files are torn, connections break and stall. Every byte that a reader sees is compared
+// with what was written: none may be wrong, ever, and what was damaged is counted.
 //
 // KV_CHAOS_READS (10,000) objects are read, or as many as KV_CHAOS_SECONDS (120) allow.
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <future>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "kv_store/client/grpc_block_store.h"
+#include "tests/kv_store/bad_wire.h"
 #include "tests/kv_store/objects.h"
 #include "tests/kv_store/test_node.h"
 
@@ -45,7 +47,10 @@ class Chaos {
     GrpcBlockStore::Options store{.copies = 2, .put_timeout = absl::Seconds(2)};
     for (size_t i = 0; i < kNodes; ++i) {
       nodes_.push_back(std::make_unique<TestNode>(options));
-      store.members.push_back(nodes_.back()->address());
+      wires_.push_back(std::make_unique<BadWire>(
+          nodes_.back()->address(),
+          BadWire::Options{.bytes_between_flips = 300 << 10, .seed = static_cast<uint32_t>(i)}));
+      store.members.push_back(wires_.back()->address());
     }
     store_ = *GrpcBlockStore::Create(store);
   }
@@ -127,6 +132,12 @@ class Chaos {
   int64_t num_read() const { return num_read_; }
   int64_t num_wrong() const { return num_wrong_; }
   int64_t num_flipped() const { return num_flipped_; }
+  int64_t num_flipped_on_wires() const {
+    int64_t sum = 0;
+    for (const auto& wire : wires_) sum += wire->num_flipped();
+    return sum;
+  }
+  uint64_t num_damaged_on_arrival() const { return store_->counts().damaged; }
   uint64_t num_noticed() const { return num_noticed_ + store_->counts().damaged; }
 
  private:
@@ -177,6 +188,7 @@ class Chaos {
   const absl::Time end_ = absl::Now() + absl::Seconds(FromEnvironment("KV_CHAOS_SECONDS", 120));
   std::vector<std::shared_ptr<const std::string>> payloads_;
   std::vector<std::unique_ptr<TestNode>> nodes_;
+  std::vector<std::unique_ptr<BadWire>> wires_;
   std::unique_ptr<GrpcBlockStore> store_;
   std::atomic<bool> stop_{false};
   std::atomic<int64_t> num_read_{0}, num_wrong_{0}, num_flipped_{0};
@@ -192,6 +204,15 @@ TEST(ChaosTest, NoReaderEverSeesAWrongByte) {
   RecordProperty("read", static_cast<int>(chaos.num_read()));
   RecordProperty("flipped", static_cast<int>(chaos.num_flipped()));
   RecordProperty("noticed", static_cast<int>(chaos.num_noticed()));
+  EXPECT_GT(chaos.num_flipped_on_wires(), 0);
+  std::printf(
+      "%lld objects read, %lld wrong; %lld bits flipped on disk and in memory, %lld on wires; %llu "
+      "times damage was noticed, of which %llu on arrival\n",
+      static_cast<long long>(chaos.num_read()), static_cast<long long>(chaos.num_wrong()),
+      static_cast<long long>(chaos.num_flipped()),
+      static_cast<long long>(chaos.num_flipped_on_wires()),
+      static_cast<unsigned long long>(chaos.num_noticed()),
+      static_cast<unsigned long long>(chaos.num_damaged_on_arrival()));
 }
 
 }  // namespace

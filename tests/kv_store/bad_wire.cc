@@ -1,0 +1,108 @@
+#include "tests/kv_store/bad_wire.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstring>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "kernels/check.h"
+
+namespace coterie {
+namespace {
+
+// An abstract address begins with a zero byte and has no file.
+socklen_t Fill(absl::string_view address, sockaddr_un* out) {
+  CHECK(absl::ConsumePrefix(&address, "unix-abstract:")) << std::string(address);
+  CHECK_LT(address.size() + 1, sizeof(out->sun_path));
+  *out = {};
+  out->sun_family = AF_UNIX;
+  std::memcpy(out->sun_path + 1, address.data(), address.size());
+  return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + address.size());
+}
+
+int Listen(const std::string& address) {
+  sockaddr_un name;
+  const socklen_t size = Fill(address, &name);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  CHECK_EQ(bind(fd, reinterpret_cast<sockaddr*>(&name), size), 0);
+  CHECK_EQ(listen(fd, 64), 0);
+  return fd;
+}
+
+}  // namespace
+
+BadWire::BadWire(std::string server_address, Options options)
+    : server_address_(std::move(server_address)),
+      address_(absl::StrCat(server_address_, "-wire", options.seed)),
+      options_(options),
+      listener_(Listen(address_)),
+      accepting_([this] { Accept(); }) {}
+
+BadWire::~BadWire() {
+  stopping_ = true;
+  accepting_.join();
+  {
+    std::lock_guard<std::mutex> lock(mu_);
+    for (const int fd : fds_) shutdown(fd, SHUT_RDWR);
+  }
+  for (std::thread& thread : threads_) thread.join();
+  for (const int fd : fds_) close(fd);
+  close(listener_);
+}
+
+void BadWire::Accept() {
+  while (!stopping_) {
+    pollfd waiting = {.fd = listener_, .events = POLLIN, .revents = 0};
+    if (poll(&waiting, 1, 50) <= 0) continue;
+    if (const int client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC); client >= 0)
+      Carry(client);
+  }
+}
+
+void BadWire::Carry(int client) {
+  sockaddr_un name;
+  const socklen_t size = Fill(server_address_, &name);
+  const int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (connect(server, reinterpret_cast<sockaddr*>(&name), size) != 0) {
+    close(client);
+    close(server);
+    return;
+  }
+  std::lock_guard<std::mutex> lock(mu_);
+  fds_.push_back(client);
+  fds_.push_back(server);
+  threads_.emplace_back([this, client, server] { Pump(client, server, num_pumps_++); });
+  threads_.emplace_back([this, client, server] { Pump(server, client, num_pumps_++); });
+}
+
+void BadWire::Pump(int from, int to, uint32_t seed) {
+  std::mt19937 random(options_.seed * 1000 + seed);
+  std::vector<char> piece(16 << 10);
+  for (;;) {
+    const ssize_t num_read = recv(from, piece.data(), piece.size(), 0);
+    if (num_read <= 0) break;
+    const auto size = static_cast<size_t>(num_read);
+    if (random() % 100000 < static_cast<unsigned>(options_.cuts_in_100000)) break;
+    if (random() % 1000 < static_cast<unsigned>(options_.delays_in_1000))
+      absl::SleepFor(absl::Milliseconds(1 + random() % 5));
+    if (options_.bytes_between_flips > 0 &&
+        static_cast<int64_t>(random() % static_cast<unsigned>(options_.bytes_between_flips)) <
+            num_read) {
+      piece[random() % size] ^= static_cast<char>(1 << (random() % 8));
+      ++num_flipped_;
+    }
+    if (send(to, piece.data(), size, MSG_NOSIGNAL) != num_read) break;
+  }
+  shutdown(from, SHUT_RDWR);
+  shutdown(to, SHUT_RDWR);
+}
+
+}  // namespace coterie

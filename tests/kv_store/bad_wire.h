@@ -1,0 +1,52 @@
+// BadWire: a wire between a client and a server at which bits flip, things take longer, and
+// connections break. What TCP's checksums let pass now and then, often.
+//
+//   BadWire wire(node.address(), {.bytes_between_flips = 100000});
+//   …connect to wire.address() instead…
+#ifndef COTERIE_TESTS_KV_STORE_BAD_WIRE_H_
+#define COTERIE_TESTS_KV_STORE_BAD_WIRE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace coterie {
+
+// Addresses are unix-abstract:NAME. Thread-safe.
+class BadWire {
+ public:
+  struct Options {
+    int64_t bytes_between_flips = 1 << 20;  // on average, each way; 0: none
+    int delays_in_1000 = 20;                // pieces that come 1 to 5 ms late
+    int cuts_in_100000 = 10;                // pieces at which the connection breaks
+    uint32_t seed = 1;
+  };
+  BadWire(std::string server_address, Options options);
+  ~BadWire();
+
+  const std::string& address() const { return address_; }
+  int64_t num_flipped() const { return num_flipped_; }
+
+ private:
+  void Accept();
+  void Carry(int client);
+  void Pump(int from, int to, uint32_t seed);
+
+  const std::string server_address_, address_;
+  const Options options_;
+  const int listener_;
+  std::atomic<int64_t> num_flipped_{0};
+  std::atomic<uint32_t> num_pumps_{0};
+  std::atomic<bool> stopping_{false};
+  std::mutex mu_;  // guards what follows
+  std::vector<int> fds_;
+  std::vector<std::thread> threads_;
+  std::thread accepting_;  // last: it uses the above
+};
+
+}  // namespace coterie
+
+#endif  // COTERIE_TESTS_KV_STORE_BAD_WIRE_H_
