@@ -69,6 +69,7 @@ void GrpcDoor::Refuse(AnswerReactor<Reply>* reactor, const absl::Status& status)
 template <typename Message>
 void GrpcDoor::NoteDown(const Message& message, CompletionOptions* options) const {
   if (journals_ == nullptr || options->request_id.empty()) return;
+  if (options->num_choices > kChoicesMax) return;  // it will be refused
   if (!options->has_seed) options->sampling.seed = NewSeed();
   options->has_seed = true;
   options->log = journals_->Open(options->tenant, JournalOf(message, options->sampling.seed),

@@ -42,6 +42,8 @@ absl::Status ReadJournaled(const v1::RequestJournal& journal, ChatRequest* reque
 absl::Status GoOnFrom(const FoundJournal& found, const v1::ResumeRequest& request,
                       CompletionOptions* options) {
   const auto num_choices = static_cast<size_t>(std::max<int64_t>(options->num_choices, 1));
+  if (num_choices > static_cast<size_t>(kChoicesMax))
+    return absl::DataLossError(absl::StrCat("the journal's request has ", num_choices, " choices"));
   size_t num_named = static_cast<size_t>(request.received_size());
   for (const uint32_t choice : request.finished())
     num_named = std::max(num_named, choice + size_t{1});

@@ -55,9 +55,9 @@ void JournalWriter::Run() {
 }
 
 void RequestLog::Accepted(int64_t max_tokens) {
+  journal_.set_max_tokens(max_tokens);
   {
     std::lock_guard<std::mutex> lock(mu_);
-    journal_.set_max_tokens(max_tokens);
     posted_ = true;
   }
   if (const auto writer = writer_.lock()) writer->Post(shared_from_this(), true);
@@ -79,12 +79,13 @@ void RequestLog::Write(BlockStore* store, absl::Duration keep, JournalMetrics* m
   const absl::Time now = absl::Now();
   // Again now and then: it may have been lost, and shall not end before the request.
   const bool puts_request = now - request_put_ >= keep / 4;
+  // It does not change any more, and may be long: the engine does not wait for it.
   std::string request, tokens;
+  if (puts_request) request = journal_.SerializeAsString();
   {
     std::lock_guard<std::mutex> lock(mu_);
     posted_ = false;
     num_unwritten_ = 0;
-    if (puts_request) request = journal_.SerializeAsString();
     tokens = tokens_.SerializeAsString();
   }
   if (puts_request && request.size() > kJournalBytesMax) {

@@ -76,9 +76,9 @@ class RequestLog final : public TokenLog, public std::enable_shared_from_this<Re
   const JournalNames names_;
   uint64_t version_;                               // the writer's own
   absl::Time request_put_ = absl::InfinitePast();  // the writer's own
+  v1::RequestJournal journal_;                     // complete once it was posted
 
   std::mutex mu_;  // guards what follows
-  v1::RequestJournal journal_;
   v1::TokenJournal tokens_;
   int64_t num_tokens_ = 0, num_unwritten_ = 0;
   bool posted_ = false;

@@ -343,6 +343,16 @@ TEST_F(ResumeTest, WhatCannotBeResumedIsRefusedWithItsReason) {
   EXPECT_EQ(resumed(alone, "text", {}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
 }
 
+TEST_F(ResumeTest, ARequestThatAsksForTooMuchIsRefusedBeforeItIsNotedDown) {
+  const auto router = Router();
+  v1::GenerateRequest request = Prose(10);
+  request.set_request_id("greedy");
+  request.set_num_choices(4000000000);
+  EXPECT_EQ(Ask(*router, request).status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Resume<v1::GenerateReply>(*router, ResumeAfter("greedy", {})).status.error_code(),
+            grpc::StatusCode::NOT_FOUND);
+}
+
 TEST_F(ResumeTest, ATenantResumesItsOwn) {
   const std::string keys = absl::StrCat(testing::TempDir(), "/resume_keys");
   std::ofstream(keys) << "one key-of-one\ntwo key-of-two\n";
