@@ -132,9 +132,10 @@ TEST_F(RouterKillTest, ClientsThatResumeElsewhereGetTheRest) {
         grpc::ClientContext& context = contexts[static_cast<size_t>(i)];
         context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(120));
         const auto reader = dies.stub->Generate(&context, client.request);
-        client.Read(reader.get(), 1);
+        const grpc::Status begun = client.Read(reader.get(), 1);
+        EXPECT_TRUE(begun.ok()) << begun.error_message();
         ++num_under_way;
-        client.Read(reader.get());
+        if (begun.ok() && !client.finished) client.Read(reader.get());
         if (!client.finished) Resume(stands_by, &client);
       });
     }
