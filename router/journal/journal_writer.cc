@@ -76,6 +76,7 @@ void RequestLog::Append(size_t choice, int32_t token) {
 }
 
 void RequestLog::Write(BlockStore* store, absl::Duration keep, JournalMetrics* metrics) {
+  if (is_too_large_) return;
   const absl::Time now = absl::Now();
   // Again now and then: it may have been lost, and shall not end before the request.
   const bool puts_request = now - request_put_ >= keep / 4;
@@ -90,8 +91,8 @@ void RequestLog::Write(BlockStore* store, absl::Duration keep, JournalMetrics* m
   }
   if (puts_request && request.size() > kJournalBytesMax) {
     // Without it the tokens are of no use.
-    if (request_put_ == absl::InfinitePast()) metrics->too_large.Increment();
-    request_put_ = now;
+    is_too_large_ = true;
+    metrics->too_large.Increment();
     return;
   }
   // Later than what another router has written, whose clock may be ahead of this one.
