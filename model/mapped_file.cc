@@ -63,11 +63,11 @@ void AdvisePages(std::span<const std::byte> bytes, bool needed) {
   constexpr int kWillNeed = MADV_WILLNEED;
 #endif
 #ifdef MADV_PAGEOUT
-  const int kNoNeed = MemoryIsShort() ? MADV_PAGEOUT : MADV_DONTNEED;
-#else
-  constexpr int kNoNeed = MADV_DONTNEED;
+  // For the owner of the file, or who may write it; else it does nothing.
+  if (!needed && MemoryIsShort())
+    madvise(reinterpret_cast<void*>(begin), end - begin, MADV_PAGEOUT);
 #endif
-  const int advice = needed ? kWillNeed : kNoNeed;
+  const int advice = needed ? kWillNeed : MADV_DONTNEED;
   madvise(reinterpret_cast<void*>(begin), end - begin, advice);
 }
 
