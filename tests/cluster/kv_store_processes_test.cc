@@ -4,44 +4,25 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <unistd.h>
 
-#include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "tests/testing/child_process.h"
 #include "tests/testing/cluster.h"
+#include "tests/testing/running_process.h"
 
 namespace coterie {
 namespace {
-
-std::string Temp(const std::string& name) { return absl::StrCat(testing::TempDir(), "/", name); }
-
-// A process of ours with its port.
-struct Running {
-  std::unique_ptr<ChildProcess> process;
-  std::string address;
-};
-
-Running Start(const std::string& name, const std::string& binary,
-              std::vector<std::string> arguments) {
-  unlink(Temp(name).c_str());
-  arguments.push_back("--port_file=" + Temp(name));
-  Running running{.process =
-                      std::make_unique<ChildProcess>(binary, arguments, Temp(name + ".log"))};
-  running.address = absl::StrCat("127.0.0.1:", WaitForPort(Temp(name)));
-  return running;
-}
 
 class KvStoreProcessesTest : public testing::Test {
  protected:
   KvStoreProcessesTest() {
     for (const char* name : {"store0", "store1"}) {
-      stores_.push_back(Start(name, "kv_store/kv_store", {"--memory_bytes=500000000"}));
+      stores_.push_back(
+          RunningProcess::Start(name, "kv_store/kv_store", {"--memory_bytes=500000000"}));
       absl::StrAppend(&addresses_, addresses_.empty() ? "" : ",", stores_.back().address);
     }
     std::mt19937 rng(4);
@@ -49,13 +30,14 @@ class KvStoreProcessesTest : public testing::Test {
     for (int t = 0; t < 1500; ++t) prompt_.push_back(300 + static_cast<int32_t>(rng() % 1000));
   }
 
-  Running StartRouter(const std::string& name) {
+  RunningProcess StartRouter(const std::string& name) {
     // Patience for a machine that is busy with other tests.
-    return Start(name, "router/router",
-                 {"--model=tools/demo_model/checkpoint", "--http_port=-1", "--threads=1",
-                  "--kv_store=" + addresses_, "--kv_store_copies=2", "--kv_store_patience=2s"});
+    return RunningProcess::Start(
+        name, "router/router",
+        {"--model=tools/demo_model/checkpoint", "--http_port=-1", "--threads=1",
+         "--kv_store=" + addresses_, "--kv_store_copies=2", "--kv_store_patience=2s"});
   }
-  Reply Ask(const Running& router) {
+  Reply Ask(const RunningProcess& router) {
     const auto stub = v1::Generator::NewStub(
         grpc::CreateChannel(router.address, grpc::InsecureChannelCredentials()));
     Reply reply = ReadAll(*stub, TokensRequest(prompt_, 8));
@@ -68,7 +50,7 @@ class KvStoreProcessesTest : public testing::Test {
   uint32_t MostFound(const std::vector<int32_t>& expected) {
     uint32_t most = 0;
     for (int i = 0; i < 10 && most == 0; ++i) {
-      const Running router = StartRouter("next_router");
+      const RunningProcess router = StartRouter("next_router");
       const Reply reply = Ask(router);
       EXPECT_EQ(reply.ids(), expected);
       most = reply.usage.cached_tokens();
@@ -78,13 +60,13 @@ class KvStoreProcessesTest : public testing::Test {
     return most;
   }
 
-  std::vector<Running> stores_;
+  std::vector<RunningProcess> stores_;
   std::string addresses_;
   std::vector<int32_t> prompt_;
 };
 
 TEST_F(KvStoreProcessesTest, AnotherRouterGoesOnFromWhatADeadOneHasComputed) {
-  const Running first = StartRouter("first_router");
+  const RunningProcess first = StartRouter("first_router");
   const Reply computed = Ask(first);
   EXPECT_EQ(computed.usage.cached_tokens(), 0u);
   first.process->Signal(SIGTERM);  // what is still to be written is written

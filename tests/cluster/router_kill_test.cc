@@ -6,7 +6,6 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -21,8 +20,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "tests/testing/child_process.h"
 #include "tests/testing/cluster.h"
+#include "tests/testing/running_process.h"
 
 namespace coterie {
 namespace {
@@ -31,29 +30,14 @@ constexpr int kStreams = 3;
 constexpr uint32_t kTokens = 120;
 constexpr int kPromptTokens = 8000;
 
-std::string Temp(const std::string& name) { return absl::StrCat(testing::TempDir(), "/", name); }
-
 int NumKills() {
   const char* const text = std::getenv("ROUTER_KILLS");
   return text != nullptr ? std::max(1, std::atoi(text)) : 2;
 }
 
-struct Running {
-  std::unique_ptr<ChildProcess> process;
-  std::string address;
-  std::unique_ptr<v1::Generator::Stub> stub;
-};
-
-Running Start(const std::string& name, const std::string& binary,
-              std::vector<std::string> arguments) {
-  unlink(Temp(name).c_str());
-  arguments.push_back("--port_file=" + Temp(name));
-  Running running{.process =
-                      std::make_unique<ChildProcess>(binary, arguments, Temp(name + ".log"))};
-  running.address = absl::StrCat("127.0.0.1:", WaitForPort(Temp(name)));
-  running.stub = v1::Generator::NewStub(
-      grpc::CreateChannel(running.address, grpc::InsecureChannelCredentials()));
-  return running;
+std::unique_ptr<v1::Generator::Stub> StubOf(const RunningProcess& router) {
+  return v1::Generator::NewStub(
+      grpc::CreateChannel(router.address, grpc::InsecureChannelCredentials()));
 }
 
 // A client's own view of one request.
@@ -76,10 +60,11 @@ struct Client {
 
 class RouterKillTest : public testing::Test {
  protected:
-  Running StartRouter(int index) {
-    return Start(absl::StrCat("router", index), "router/router",
-                 {"--model=tools/demo_model/checkpoint", "--http_port=-1", "--threads=1",
-                  "--max_context=16384", "--kv_store=" + store_.address, "--kv_store_patience=2s"});
+  RunningProcess StartRouter(int index) {
+    return RunningProcess::Start(
+        absl::StrCat("router", index), "router/router",
+        {"--model=tools/demo_model/checkpoint", "--http_port=-1", "--threads=1",
+         "--max_context=16384", "--kv_store=" + store_.address, "--kv_store_patience=2s"});
   }
   // A prompt of its own every time: nothing of it is in the other router's cache.
   v1::GenerateRequest Request(const std::string& id) {
@@ -92,14 +77,14 @@ class RouterKillTest : public testing::Test {
     request.mutable_sampling()->set_seed(rng_());
     return request;
   }
-  static void Resume(const Running& router, Client* client) {
+  static void Resume(const RunningProcess& router, Client* client) {
     v1::ResumeRequest resume;
     resume.set_request_id(client->request.request_id());
     resume.add_received(static_cast<uint32_t>(client->got.size()));
     const absl::Time begin = absl::Now();
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(120));
-    const auto reader = router.stub->Resume(&context, resume);
+    const auto reader = StubOf(router)->Resume(&context, resume);
     v1::GenerateReply reply;
     while (reader->Read(&reply)) {
       if (client->resume_seconds < 0)
@@ -111,16 +96,17 @@ class RouterKillTest : public testing::Test {
   }
 
   std::mt19937 rng_{3};
-  Running store_ = Start("store", "kv_store/kv_store", {"--memory_bytes=1000000000"});
-  Running routers_[2] = {StartRouter(0), StartRouter(1)};
+  RunningProcess store_ =
+      RunningProcess::Start("store", "kv_store/kv_store", {"--memory_bytes=1000000000"});
+  RunningProcess routers_[2] = {StartRouter(0), StartRouter(1)};
 };
 
 TEST_F(RouterKillTest, ClientsThatResumeElsewhereGetTheRest) {
   std::vector<double> seconds;
   int num_cut = 0;
   for (int kill = 0; kill < NumKills(); ++kill) {
-    Running& dies = routers_[kill % 2];
-    const Running& stands_by = routers_[1 - kill % 2];
+    RunningProcess& dies = routers_[kill % 2];
+    const RunningProcess& stands_by = routers_[1 - kill % 2];
     std::vector<Client> clients(kStreams);
     std::vector<std::thread> threads;
     std::vector<grpc::ClientContext> contexts(kStreams);
@@ -131,7 +117,7 @@ TEST_F(RouterKillTest, ClientsThatResumeElsewhereGetTheRest) {
       threads.emplace_back([&, i] {
         grpc::ClientContext& context = contexts[static_cast<size_t>(i)];
         context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(120));
-        const auto reader = dies.stub->Generate(&context, client.request);
+        const auto reader = StubOf(dies)->Generate(&context, client.request);
         const grpc::Status begun = client.Read(reader.get(), 1);
         EXPECT_TRUE(begun.ok()) << begun.error_message();
         ++num_under_way;
@@ -147,7 +133,8 @@ TEST_F(RouterKillTest, ClientsThatResumeElsewhereGetTheRest) {
       // The same request without a fault; its prompt is known there by now.
       v1::GenerateRequest request = client.request;
       request.clear_request_id();
-      EXPECT_EQ(client.got, ReadAll(*stands_by.stub, request).ids()) << client.request.request_id();
+      EXPECT_EQ(client.got, ReadAll(*StubOf(stands_by), request).ids())
+          << client.request.request_id();
       EXPECT_TRUE(client.finished);
       if (client.resume_seconds < 0) continue;
       ++num_cut;
