@@ -84,7 +84,7 @@ std::unique_ptr<BlockStore> Fake(FakeBlockStore::Plan plan) {
   return store;
 }
 
-// A store that has every prompt, and takes so long for each call.
+// A store that has every prompt, and takes so long for each fetch.
 std::unique_ptr<BlockStore> Slow(absl::Duration delay, int num_requests) {
   auto store = std::make_unique<MemoryBlockStore>(size_t{2} << 30);
   {
@@ -103,8 +103,8 @@ int Main() {
   all.push_back({.name = "dead: every call fails",
                  .store = Fake({.find = How::kFails, .get = How::kFails, .put = How::kFails})});
   all.push_back({.name = "stuck: no lookup is answered", .store = Fake({.find = How::kNever})});
-  all.push_back(
-      {.name = "slow: 10 ms a call, has all", .store = Slow(absl::Milliseconds(10), num_requests)});
+  all.push_back({.name = "slow: 10 ms a fetch, has all",
+                 .store = Slow(absl::Milliseconds(10), num_requests)});
   all.push_back({.name = "stuck in fetches, has all", .store = Slow(absl::Hours(1), num_requests)});
   for (Contestant& one : all)
     one.router = std::make_unique<StoreRouter>(OptionsWith(one.store.get()));

@@ -58,23 +58,18 @@ EngineAnswer::EngineAnswer(const Tokenizer* tokenizer, Options options,
       num_prompt_(options.num_prompt),
       metrics_(metrics) {
   choices_.reserve(streams.size());
-  for (auto& stream : streams) {
-    const Resumption::Choice* const begun = ResumptionOf(choices_.size());
-    choices_.push_back({.stream = std::move(stream),
-                        .reader = ChoiceReader(tokenizer, options.reader),
-                        .num_received = begun == nullptr ? 0 : begun->num_received});
-    if (begun == nullptr || !begun->finished) continue;
-    choices_.back().stream->Cancel();
-    choices_.back().usage = {.prompt_tokens = num_prompt_, .generated_tokens = begun->num_received};
-    choices_.back().done = true;
+  for (size_t i = 0; i < streams.size(); ++i) {
+    choices_.push_back(
+        {.stream = std::move(streams[i]), .reader = ChoiceReader(tokenizer, options.reader)});
+    if (resumption_ == nullptr) continue;
+    Choice& choice = choices_.back();
+    choice.num_received = resumption_->choices[i].num_received;
+    if (!resumption_->choices[i].finished) continue;
+    choice.stream->Cancel();
+    choice.usage = {.prompt_tokens = num_prompt_, .generated_tokens = choice.num_received};
+    choice.done = true;
     ++num_done_;
   }
-}
-
-// Null: the choice begins here.
-const Resumption::Choice* EngineAnswer::ResumptionOf(size_t choice) const {
-  if (resumption_ == nullptr || choice >= resumption_->choices.size()) return nullptr;
-  return &resumption_->choices[choice];
 }
 
 EngineAnswer::~EngineAnswer() {
@@ -110,11 +105,11 @@ std::vector<AnswerDelta> EngineAnswer::Poll() {
 }
 
 std::optional<TokenEvent> EngineAnswer::NextToken(Choice* choice, size_t index) const {
-  const Resumption::Choice* const begun = ResumptionOf(index);
   const auto next = static_cast<size_t>(choice->num_taken);
-  if (begun == nullptr || next >= begun->drawn.size()) return choice->stream->TryNext();
+  if (resumption_ == nullptr || next >= resumption_->drawn[index].size())
+    return choice->stream->TryNext();
   return TokenEvent{
-      .id = begun->drawn[next],
+      .id = resumption_->drawn[index][next],
       .usage = {.prompt_tokens = num_prompt_, .generated_tokens = static_cast<int64_t>(next) + 1}};
 }
 

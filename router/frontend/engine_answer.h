@@ -45,7 +45,6 @@ class EngineAnswer final : public Answer {
     int64_t num_received = 0;  // of them, that the caller has already
   };
 
-  const Resumption::Choice* ResumptionOf(size_t choice) const;
   std::optional<TokenEvent> NextToken(Choice* choice, size_t index) const;
   void PollChoice(Choice* choice, AnswerDelta* delta);
   absl::Status TakeToken(Choice* choice, const TokenEvent& event, AnswerDelta* delta);

@@ -83,16 +83,14 @@ absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> EngineCompletions::Sub
     EngineRequest request, const CompletionOptions& options) {
   if (options.resumption == nullptr)
     return engine_->Submit(std::move(request), options.num_choices);
-  std::vector<std::vector<int32_t>> drawn;
-  drawn.reserve(options.resumption->choices.size());
-  for (const Resumption::Choice& choice : options.resumption->choices) {
-    for (const int32_t token : choice.drawn) {
+  const std::vector<std::vector<int32_t>>& drawn = options.resumption->drawn;
+  for (const std::vector<int32_t>& choice : drawn) {
+    for (const int32_t token : choice) {
       if (token < 0 || token >= config_->vocab_size)
         return absl::DataLossError(absl::StrCat("the journal has a token ", token,
                                                 ", the vocabulary has ids 0 to ",
                                                 config_->vocab_size - 1));
     }
-    drawn.push_back(choice.drawn);
   }
   return engine_->Submit(std::move(request), options.num_choices, drawn);
 }

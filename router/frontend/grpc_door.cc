@@ -109,11 +109,7 @@ absl::StatusOr<std::unique_ptr<Answer>> GrpcDoor::GoOn(const FoundJournal& found
   CompletionOptions& options = request.options;
   options.tenant = of_call.tenant;
   options.deadline = of_call.deadline;
-  std::vector<std::vector<int32_t>> drawn;
-  drawn.reserve(options.resumption->choices.size());
-  for (const Resumption::Choice& choice : options.resumption->choices)
-    drawn.push_back(choice.drawn);
-  options.log = journals_->Reopen(options.tenant, found, std::move(drawn));
+  options.log = journals_->Reopen(options.tenant, found, options.resumption->drawn);
   return completions_->Start(std::move(request));
 }
 

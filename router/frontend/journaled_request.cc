@@ -57,6 +57,7 @@ absl::Status GoOnFrom(const FoundJournal& found, const v1::ResumeRequest& reques
   auto resumption = std::make_shared<Resumption>();
   resumption->max_tokens = max_tokens;
   resumption->choices.resize(num_choices);
+  resumption->drawn.resize(num_choices);
   for (size_t i = 0; i < num_choices; ++i) {
     Resumption::Choice& choice = resumption->choices[i];
     if (const int index = static_cast<int>(i); index < request.received_size())
@@ -67,7 +68,7 @@ absl::Status GoOnFrom(const FoundJournal& found, const v1::ResumeRequest& reques
     int64_t known = std::min(static_cast<int64_t>(found.tokens[i].size()), max_tokens) - 1;
     if (options->logprobs) known = std::min(known, choice.num_received);
     known = std::max<int64_t>(known, 0);
-    choice.drawn.assign(found.tokens[i].begin(), found.tokens[i].begin() + known);
+    resumption->drawn[i].assign(found.tokens[i].begin(), found.tokens[i].begin() + known);
   }
   for (const uint32_t choice : request.finished()) resumption->choices[choice].finished = true;
   options->sampling.seed = found.request.seed();

@@ -10,13 +10,14 @@ namespace coterie {
 
 struct Resumption {
   struct Choice {
-    // Known tokens of the answer; fewer than were received is fine: the rest is drawn again.
-    std::vector<int32_t> drawn;
     int64_t num_received = 0;  // tokens that the caller has, and what they settled
     bool finished = false;     // the caller has all of it
   };
-  std::vector<Choice> choices;  // as many as the request has
-  int64_t max_tokens = 0;       // of an answer, as the first router had it
+  // As many as the request has, both.
+  std::vector<Choice> choices;
+  // Known tokens of the answers; fewer than were received is fine: the rest is drawn again.
+  std::vector<std::vector<int32_t>> drawn;
+  int64_t max_tokens = 0;  // of an answer, as the first router had it
 };
 
 }  // namespace coterie

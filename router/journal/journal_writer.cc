@@ -1,18 +1,10 @@
 #include "router/journal/journal_writer.h"
 
-#include <algorithm>
+#include <utility>
 
-#include "absl/time/clock.h"
+#include "router/journal/request_log.h"
 
 namespace coterie {
-namespace {
-
-// A journal grows by a token at a time and is written whole: of a long answer a share of 1/128 may
-// be missing, so that what is written stays in proportion.
-constexpr int64_t kUnwrittenShare = 128;
-
-}  // namespace
-
 JournalWriter::JournalWriter(BlockStore* store, absl::Duration interval, absl::Duration keep,
                              JournalMetrics* metrics)
     : store_(store), interval_(interval), keep_(keep), metrics_(metrics), thread_([this] {
@@ -52,60 +44,6 @@ void JournalWriter::Run() {
     posted_.wait_for(lock, absl::ToChronoNanoseconds(interval_),
                      [&] { return stopping_ || soon_; });
   }
-}
-
-void RequestLog::Accepted(int64_t max_tokens) {
-  journal_.set_max_tokens(max_tokens);
-  {
-    std::lock_guard<std::mutex> lock(mu_);
-    posted_ = true;
-  }
-  if (const auto writer = writer_.lock()) writer->Post(shared_from_this(), true);
-}
-
-void RequestLog::Append(size_t choice, int32_t token) {
-  {
-    std::lock_guard<std::mutex> lock(mu_);
-    tokens_.mutable_choices(static_cast<int>(choice))->add_ids(token);
-    ++num_tokens_;
-    ++num_unwritten_;
-    if (posted_ || num_unwritten_ < 1 + num_tokens_ / kUnwrittenShare) return;
-    posted_ = true;
-  }
-  if (const auto writer = writer_.lock()) writer->Post(shared_from_this(), false);
-}
-
-void RequestLog::Write(BlockStore* store, absl::Duration keep, JournalMetrics* metrics) {
-  if (is_too_large_) return;
-  const absl::Time now = absl::Now();
-  // Again now and then: it may have been lost, and shall not end before the request.
-  const bool puts_request = now - request_put_ >= keep / 4;
-  // It does not change any more, and may be long: the engine does not wait for it.
-  std::string request, tokens;
-  if (puts_request) request = journal_.SerializeAsString();
-  {
-    std::lock_guard<std::mutex> lock(mu_);
-    posted_ = false;
-    num_unwritten_ = 0;
-    tokens = tokens_.SerializeAsString();
-  }
-  if (puts_request && request.size() > kJournalBytesMax) {
-    // Without it the tokens are of no use.
-    is_too_large_ = true;
-    metrics->too_large.Increment();
-    return;
-  }
-  // Later than what another router has written, whose clock may be ahead of this one.
-  version_ = std::max(version_ + 1, static_cast<uint64_t>(absl::ToUnixNanos(now)));
-  if (puts_request) {
-    if (request_put_ == absl::InfinitePast()) metrics->begun.Increment();
-    request_put_ = now;
-    metrics->written_bytes.Increment(static_cast<double>(request.size()));
-    store->PutJournal(names_.request, version_, std::move(request), keep);
-  }
-  if (tokens.size() > kJournalBytesMax) return;  // what was written last is of use all the same
-  metrics->written_bytes.Increment(static_cast<double>(tokens.size()));
-  store->PutJournal(names_.tokens, version_, std::move(tokens), keep);
 }
 
 }  // namespace coterie

@@ -3,18 +3,19 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
-#include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "router/journal/journal_name.h"
+#include "router/journal/request_log.h"
+#include "router/sampling/new_seed.h"
 
 namespace coterie {
 namespace {
 
-uint64_t NewRun() {
-  std::random_device random;
-  return uint64_t{random()} << 32 | random();
+JournalNames NamesOf(const std::string& tenant, const v1::RequestJournal& journal) {
+  return NamesOfJournals(
+      tenant, journal.has_chat() ? journal.chat().request_id() : journal.generate().request_id());
 }
 
 // The answers to both questions of one Find.
@@ -69,10 +70,8 @@ RequestJournals::RequestJournals(BlockStore* store, Options options, JournalMetr
 
 std::shared_ptr<TokenLog> RequestJournals::Open(const std::string& tenant,
                                                 v1::RequestJournal journal, size_t num_choices) {
-  const std::string& id =
-      journal.has_chat() ? journal.chat().request_id() : journal.generate().request_id();
-  const JournalNames names = NamesOfJournals(tenant, id);
-  journal.set_run(NewRun());
+  const JournalNames names = NamesOf(tenant, journal);
+  journal.set_run(NewSeed());
   for (const std::string& field : options_.root_fields) journal.add_root_fields(field);
   v1::TokenJournal tokens;
   tokens.set_run(journal.run());
@@ -82,14 +81,12 @@ std::shared_ptr<TokenLog> RequestJournals::Open(const std::string& tenant,
 
 std::shared_ptr<TokenLog> RequestJournals::Reopen(const std::string& tenant,
                                                   const FoundJournal& found,
-                                                  std::vector<std::vector<int32_t>> tokens) {
-  const std::string& id = found.request.has_chat() ? found.request.chat().request_id()
-                                                   : found.request.generate().request_id();
+                                                  const std::vector<std::vector<int32_t>>& tokens) {
   v1::TokenJournal journal;
   journal.set_run(found.request.run());
   for (const std::vector<int32_t>& choice : tokens)
     journal.add_choices()->mutable_ids()->Add(choice.begin(), choice.end());
-  return std::make_shared<RequestLog>(writer_, NamesOfJournals(tenant, id), found.request,
+  return std::make_shared<RequestLog>(writer_, NamesOf(tenant, found.request), found.request,
                                       std::move(journal), found.version);
 }
 

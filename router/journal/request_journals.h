@@ -7,8 +7,9 @@
 //   …another router:
 //   journals.Find(tenant, id, deadline, [](absl::StatusOr<FoundJournal> found) { … });
 //
-// Never in the way: a thread of its own writes, and what the store does not take is written again
-// with what comes next.
+// Never in the way: a thread of its own writes. Tokens that the store does not take are written
+// again with those that come next, the request itself after a quarter of `keep`; until then it
+// cannot be resumed.
 //
 // Thread-safe. Logs may outlive this, and then write no more.
 #ifndef COTERIE_ROUTER_JOURNAL_REQUEST_JOURNALS_H_
@@ -43,7 +44,7 @@ class RequestJournals {
     // All that shapes tokens besides the request: two routers whose fields differ do not resume
     // each other's.
     std::vector<std::string> root_fields;
-    // How long one is kept after its last change.
+    // How long one is kept after it was written last; the request itself may end a quarter earlier.
     absl::Duration keep = absl::Minutes(10);
     absl::Duration interval = absl::Milliseconds(50);  // between two writes
   };
@@ -58,7 +59,7 @@ class RequestJournals {
                                  size_t num_choices);
   // A log for a request that goes on here from what was found.
   std::shared_ptr<TokenLog> Reopen(const std::string& tenant, const FoundJournal& found,
-                                   std::vector<std::vector<int32_t>> tokens);
+                                   const std::vector<std::vector<int32_t>>& tokens);
 
   // NotFound: not noted down, or forgotten. FailedPrecondition: begun by a router of another model
   // or format. Unavailable, DeadlineExceeded: the store's. `done` is called once, on a thread of

@@ -77,9 +77,10 @@ absl::Time KvCache::ReadAhead(const std::string& salt, std::span<const int32_t> 
 // are there are not sent.
 void KvCache::ForgetMarksOfLost(const std::string& salt, std::span<const int32_t> tokens,
                                 const StoreFetch& fetch) {
-  const PrefixIndex::Match match = index_.Find(salt, tokens);
   const int64_t there = fetch.matched_blocks() * kKvBlockTokens,
                 asked = static_cast<int64_t>(fetch.ids().size()) * kKvBlockTokens;
+  if (there == asked) return;
+  const PrefixIndex::Match match = index_.Find(salt, tokens);
   const auto is_lost = [&](const PrefixIndex::Node& node) {
     return node.num_tokens() > there && node.num_tokens() <= asked && node.store_marks()->global;
   };

@@ -337,7 +337,7 @@ TEST_F(ResumeTest, WhatCannotBeResumedIsRefusedWithItsReason) {
   Cluster other({.model = kCheckpoints + "tiny_q4_0.gguf", .store = store_});
   EXPECT_EQ(resumed(other, "text", {}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
   const int64_t with_prompt = whole.replies.back().usage().prompt_tokens() + 9;
-  Cluster small({.model = kDemoModel, .store = store_, .max_context = with_prompt});
+  Cluster small({.model = kDemoModel, .engine = {.max_context = with_prompt}, .store = store_});
   EXPECT_EQ(resumed(small, "text", {}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
   Cluster alone({.model = kDemoModel});
   EXPECT_EQ(resumed(alone, "text", {}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);

@@ -81,7 +81,6 @@ Cluster::Cluster(Options options) {
   router.prefill_chunk = options.prefill_chunk;
   router.kv_bytes = options.kv_bytes;
   router.engine = options.engine;
-  if (options.max_context > 0) router.engine.max_context = options.max_context;
   router.api_keys_file = options.api_keys_file;
   router.copies = options.copies;
   router.cluster = options.cluster;

@@ -75,7 +75,6 @@ class Cluster {
     std::vector<std::string> more_workers;  // addresses, besides those of `shards`
     std::shared_ptr<BlockStore> store;      // where contexts and journals outlive it
     RequestJournals::Options journals;
-    int64_t max_context = 0;  // 0: as of `engine`
   };
   explicit Cluster(Options options);
   ~Cluster();
