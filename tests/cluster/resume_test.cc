@@ -7,13 +7,18 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <future>
 #include <memory>
+#include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "kv_store/client/memory_block_store.h"
+#include "proto/journal.pb.h"
+#include "router/journal/journal_name.h"
 #include "tests/testing/cluster.h"
 #include "tests/testing/goldens.h"
 
@@ -153,6 +158,8 @@ class ResumeTest : public testing::Test {
     const size_t stride = 1 + whole.replies.size() / 40;
     for (size_t i = 0; i <= whole.replies.size(); ++i) {
       if (i % stride == 0 || i == whole.replies.size()) {
+        // Wherever the journal ends: ahead of the client, or behind.
+        if (cut_journals_) CutJournal(id, expected, static_cast<uint32_t>(i));
         const Answered<R> rest = Resume<R>(second, ResumeAfter(id, got));
         ASSERT_TRUE(rest.status.ok()) << rest.status.error_message();
         std::vector<Transcript> completed = got;
@@ -169,6 +176,33 @@ class ResumeTest : public testing::Test {
     }
   }
 
+  // The journal's tokens end somewhere, as if their router had died just then.
+  void CutJournal(const std::string& id, const std::vector<Transcript>& answer, uint32_t draw) {
+    const JournalNames names = NamesOfJournals("", id);
+    v1::RequestJournal request;
+    std::promise<void> answered;
+    store_->GetJournal(names.request, absl::Now() + absl::Seconds(10),
+                       [&](absl::StatusOr<StoredJournal> found) {
+                         EXPECT_TRUE(found.ok() && request.ParseFromString(found->bytes));
+                         answered.set_value();
+                       });
+    answered.get_future().wait();
+    v1::TokenJournal journal;
+    journal.set_run(request.run());
+    std::minstd_rand random(1 + draw);
+    for (const Transcript& choice : answer) {
+      const size_t size = random() % (choice.tokens.size() + 1);
+      journal.add_choices()->mutable_ids()->Add(choice.tokens.begin(),
+                                                choice.tokens.begin() + static_cast<long>(size));
+    }
+    // Later than what routers write of themselves.
+    const absl::Time later = absl::Now() + absl::Hours(1) + absl::Seconds(num_cuts_++);
+    store_->PutJournal(names.tokens, static_cast<uint64_t>(absl::ToUnixNanos(later)),
+                       journal.SerializeAsString(), absl::Minutes(10));
+  }
+
+  bool cut_journals_ = true;
+  int num_cuts_ = 0;
   const std::shared_ptr<BlockStore> store_ = std::make_shared<MemoryBlockStore>(size_t{256} << 20);
   int num_requests_ = 0;
 };
@@ -255,6 +289,11 @@ TEST_F(ResumeTest, ThinkingAndAToolCall) {
   request.set_thinking_budget(5);
   request.mutable_sampling()->set_temperature(0.8F);
   ExpectResumesEverywhere<v1::ChatReply>(*first, *second, request);
+  // Hot, so that a draw too many or too few is another token.
+  v1::ChatRequest hot = request;
+  hot.mutable_sampling()->set_temperature(2);
+  hot.mutable_sampling()->set_seed(3);
+  ExpectResumesEverywhere<v1::ChatReply>(*first, *second, hot);
   request.mutable_tool_choice()->set_kind(v1::ToolChoice::REQUIRED);
   std::vector<Transcript> answer;
   ExpectResumesEverywhere<v1::ChatReply>(*first, *second, request, &answer);
@@ -265,7 +304,8 @@ TEST_F(ResumeTest, ThinkingAndAToolCall) {
 }
 
 TEST_F(ResumeTest, WhatTheJournalLacksIsDrawnAgain) {
-  const auto first = Router(absl::Hours(1)), second = Router();
+  cut_journals_ = false;
+  const auto first = Router(absl::Hours(1)), second = Router(absl::Hours(1));
   ExpectResumesEverywhere<v1::GenerateReply>(*first, *second, Prose(40));
   ExpectResumesEverywhere<v1::ChatReply>(*first, *second, Question());
 }

@@ -141,6 +141,13 @@ TEST_F(RequestJournalsTest, TokensOfAnEarlierRequestOfThatNameAreNone) {
   ASSERT_TRUE(found.ok());
   EXPECT_EQ(found->request.generate().text(), "another");
   EXPECT_THAT(found->tokens, ElementsAre(ElementsAre()));
+  // Also when they come late.
+  v1::TokenJournal earlier;
+  earlier.set_run(found->request.run() + 1);
+  earlier.add_choices()->add_ids(1);
+  store_.PutJournal(NamesOfJournals("t", "a").tokens, found->version + 1,
+                    earlier.SerializeAsString(), absl::Minutes(1));
+  EXPECT_THAT(Find(*Journals(), "t", "a")->tokens, ElementsAre());
 }
 
 TEST_F(RequestJournalsTest, WhoGoesOnSupersedesAClockThatIsAhead) {
