@@ -104,10 +104,11 @@ void StoreFetch::Ended(const absl::Status& status) {
   {
     std::lock_guard<std::mutex> lock(mu_);
     if (given_up_) return;  // whoever gave it up has counted it
+    // Before anybody sees the end: the next request goes by it.
+    if (!status.ok()) options_.health->Failed(StoreHealth::Call::kFetch, absl::Now());
     news = state_ == State::kFetching;
     if (news) Fail();  // not everything has come
   }
-  if (!status.ok()) options_.health->Failed(StoreHealth::Call::kFetch, absl::Now());
   if (news) options_.bell->Ring();
 }
 

@@ -1,7 +1,7 @@
 // StoreHealth: whether a store is worth asking. After three failures in a row it is left alone for
-// a second, then two, up to half a minute. Then, where lookups had failed, one request asks without
-// waiting for the answer, and when that came in time all ask again; where fetches had failed, the
-// next one is tried, and one more failure is enough.
+// a first pause, then for twice that, up to half a minute. Then, where lookups had failed, one
+// request asks without waiting for the answer, and when that came in time all ask again; where
+// fetches had failed, the next one is tried, and one more failure is enough.
 //
 // Thread-safe. No clock of its own.
 #ifndef COTERIE_ROUTER_KV_STORE_HEALTH_H_
@@ -17,7 +17,9 @@ namespace coterie {
 class StoreHealth {
  public:
   static constexpr int kFailuresInARow = 3;
-  static constexpr absl::Duration kPauseMin = absl::Seconds(1), kPauseMax = absl::Seconds(30);
+  static constexpr absl::Duration kPauseMax = absl::Seconds(30);
+
+  explicit StoreHealth(absl::Duration first_pause) : first_pause_(first_pause) {}
 
   // A store may answer the one well and not the other.
   enum class Call { kLookup, kFetch };
@@ -34,7 +36,7 @@ class StoreHealth {
     }
     if (fetches_.IsBad()) fetches_.failures = kFailuresInARow - 1;
     if (!lookups_.IsBad()) return Ask::kYes;
-    lookups_.Pause(now);  // until this one has been answered, or the pause is over
+    Pause(&lookups_, now);  // until this one has been answered, or the pause is over
     return Ask::kProbe;
   }
   // It has answered as fast as it is expected to.
@@ -48,24 +50,25 @@ class StoreHealth {
     Record& record = Of(call);
     if (record.IsBad()) return;
     ++record.failures;
-    if (record.IsBad()) record.Pause(now);
+    if (record.IsBad()) Pause(&record, now);
   }
 
  private:
   struct Record {
     int failures = 0;  // in a row
-    absl::Duration pause = kPauseMin;
+    absl::Duration last_pause;
     absl::Time ask_again = absl::InfinitePast();
 
     bool IsBad() const { return failures >= kFailuresInARow; }
-    void Pause(absl::Time now) {
-      ask_again = now + pause;
-      pause = std::min(pause * 2, kPauseMax);
-    }
   };
+  void Pause(Record* record, absl::Time now) const {
+    record->last_pause = std::max(first_pause_, std::min(record->last_pause * 2, kPauseMax));
+    record->ask_again = now + record->last_pause;
+  }
   // Requires mu_.
   Record& Of(Call call) { return call == Call::kLookup ? lookups_ : fetches_; }
 
+  const absl::Duration first_pause_;
   std::mutex mu_;  // guards what follows
   Record lookups_, fetches_;
 };

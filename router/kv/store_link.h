@@ -41,6 +41,8 @@ class StoreLink {
     std::vector<std::vector<int32_t>> public_prompts;
     // How long a sequence that could start waits for the answer to its lookup.
     absl::Duration patience = absl::Milliseconds(3);
+    // How long a store that fails again and again is not asked, at first.
+    absl::Duration first_pause = absl::Seconds(1);
     // Of what is fetched and not yet in the cache.
     int64_t fetch_bytes = int64_t{1} << 30;
     FetchPolicy::Options policy;
@@ -102,7 +104,7 @@ class StoreLink {
   const ContextNames names_;
   KvStoreMetrics* const metrics_;
   const std::shared_ptr<StoreBell> bell_ = std::make_shared<StoreBell>();
-  const std::shared_ptr<StoreHealth> health_ = std::make_shared<StoreHealth>();
+  const std::shared_ptr<StoreHealth> health_ = std::make_shared<StoreHealth>(options_.first_pause);
   const std::shared_ptr<std::atomic<int64_t>> fetching_bytes_ =
       std::make_shared<std::atomic<int64_t>>(0);
   FetchPolicy policy_;

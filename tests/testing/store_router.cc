@@ -55,7 +55,15 @@ StoreRouter::Answer StoreRouter::Read(TokenStream& stream) {
   }
 }
 
-void StoreRouter::Flush() { CHECK(stack_->store_link()->Flush(absl::Now() + absl::Seconds(60))); }
+void StoreRouter::Flush() {
+  const absl::Time deadline = absl::Now() + absl::Seconds(60);
+  // A sequence that leaves writes and hints after its stream has ended.
+  for (const Engine& engine = stack_->engine(); engine.num_running() + engine.num_queued() > 0;) {
+    CHECK(absl::Now() < deadline);
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  CHECK(stack_->store_link()->Flush(deadline));
+}
 
 double StoreRouter::Counted(const std::string& family, const std::string& label) const {
   for (const prometheus::MetricFamily& found : registry_.Collect()) {

@@ -60,7 +60,7 @@ class StoreRouter {
              const std::string& tenant = "", ResumeHint hint = ResumeHint::kNone) {
     return Read(*Submit(prompt, max_tokens, tenant, hint));
   }
-  // Everything that was to be written is with the store.
+  // Every request has left, and what was to be written is with the store.
   void Flush();
   // A sample of a counter: Counted("router_kv_store_tokens_total", "fetched").
   double Counted(const std::string& family, const std::string& label) const;

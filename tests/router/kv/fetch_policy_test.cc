@@ -51,7 +51,7 @@ using Call = StoreHealth::Call;
 
 TEST(StoreHealthTest, IsLeftAloneAfterThreeFailuresInARow) {
   for (const Call call : {Call::kLookup, Call::kFetch}) {
-    StoreHealth health;
+    StoreHealth health(absl::Seconds(1));
     for (int i = 0; i < 10; ++i) {
       health.Failed(call, kStart);
       health.Failed(call, kStart);
@@ -64,7 +64,7 @@ TEST(StoreHealthTest, IsLeftAloneAfterThreeFailuresInARow) {
 }
 
 TEST(StoreHealthTest, OneAsksAfterEveryPauseAndPausesGrow) {
-  StoreHealth health;
+  StoreHealth health(absl::Seconds(1));
   for (int i = 0; i < 3; ++i) health.Failed(Call::kLookup, kStart);
   absl::Time now = kStart;
   for (const int64_t pause : {1, 2, 4, 8, 16, 30, 30}) {
@@ -80,7 +80,7 @@ TEST(StoreHealthTest, OneAsksAfterEveryPauseAndPausesGrow) {
 }
 
 TEST(StoreHealthTest, LookupsThatAreAnsweredDoNotExcuseFetchesThatAreNot) {
-  StoreHealth health;
+  StoreHealth health(absl::Seconds(1));
   absl::Time now = kStart;
   for (int i = 0; i < 3; ++i) {
     health.Answered(Call::kLookup);
