@@ -178,8 +178,6 @@ void RouterStack::Stop(absl::Time deadline) {
 
 RouterStack::~RouterStack() {
   if (engine_ != nullptr) engine_->Stop(absl::InfinitePast());
-  // What was found is handed to the door.
-  if (journals_ != nullptr) journals_->WaitForFinds();
 }
 
 }  // namespace coterie

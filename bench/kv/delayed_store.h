@@ -49,9 +49,9 @@ class DelayedStore final : public BlockStore {
   }
   bool Flush(absl::Time deadline) override { return store_->Flush(deadline); }
   void Hint(ObjectKey leaf, StoreHint hint) override { store_->Hint(leaf, hint); }
-  void PutJournal(std::string request_id, uint64_t version, std::string bytes,
-                  absl::Duration keep) override {
-    store_->PutJournal(std::move(request_id), version, std::move(bytes), keep);
+  void PutJournal(std::string request_id, uint64_t version, std::string bytes, absl::Duration keep,
+                  JournalKept kept) override {
+    store_->PutJournal(std::move(request_id), version, std::move(bytes), keep, std::move(kept));
   }
   void GetJournal(std::string request_id, absl::Time deadline, JournalDone done) override {
     store_->GetJournal(std::move(request_id), deadline, std::move(done));

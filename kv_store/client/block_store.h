@@ -45,6 +45,7 @@ class BlockStore {
   using FindDone = std::function<void(absl::StatusOr<std::vector<bool>>)>;
   using GetEach = std::function<void(size_t index, StoredObject object)>;
   using GetDone = std::function<void(absl::Status)>;
+  using JournalKept = std::function<void(bool kept)>;
   using JournalDone = std::function<void(absl::StatusOr<StoredJournal>)>;
 
   virtual ~BlockStore() = default;
@@ -76,9 +77,11 @@ class BlockStore {
   virtual void Hint(ObjectKey leaf, StoreHint hint) = 0;
 
   // A request's journal is small, and changes: the highest version wins, an older one is dropped.
-  // Kept for `keep` from now on, unless memory runs out. Best effort.
+  // Kept for `keep` from now on, unless memory runs out. Best effort: `kept`, which may be null, is
+  // told whether one like that or a later one is anywhere. It is called once, maybe at once and
+  // under no lock, and is quick.
   virtual void PutJournal(std::string request_id, uint64_t version, std::string bytes,
-                          absl::Duration keep) = 0;
+                          absl::Duration keep, JournalKept kept) = 0;
   // NotFound: no journal of that name, or kept no longer.
   virtual void GetJournal(std::string request_id, absl::Time deadline, JournalDone done) = 0;
 };

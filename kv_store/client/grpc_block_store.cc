@@ -297,9 +297,21 @@ void GrpcBlockStore::Hint(ObjectKey leaf, StoreHint hint) {
 }
 
 void GrpcBlockStore::PutJournal(std::string request_id, uint64_t version, std::string bytes,
-                                absl::Duration keep) {
-  for (const size_t member : core_->JournalHolders(request_id)) {
-    core_->link(member).PutJournal(request_id, version, bytes, keep);
+                                absl::Duration keep, JournalKept kept) {
+  struct Operation {
+    std::atomic<size_t> num_waiting{0};
+    std::atomic<bool> any{false};
+    JournalKept kept;
+  };
+  const std::vector<size_t> members = core_->JournalHolders(request_id);
+  const auto operation = std::make_shared<Operation>();
+  operation->num_waiting = members.size();
+  operation->kept = std::move(kept);
+  for (const size_t member : members) {
+    core_->link(member).PutJournal(request_id, version, bytes, keep, [operation](bool here) {
+      if (here) operation->any = true;
+      if (--operation->num_waiting == 0 && operation->kept) operation->kept(operation->any);
+    });
   }
 }
 

@@ -49,8 +49,8 @@ class GrpcBlockStore : public BlockStore {
   bool Put(std::vector<StoredObject> objects, PutOptions options) override;
   bool Flush(absl::Time deadline) override;
   void Hint(ObjectKey leaf, StoreHint hint) override;
-  void PutJournal(std::string request_id, uint64_t version, std::string bytes,
-                  absl::Duration keep) override;
+  void PutJournal(std::string request_id, uint64_t version, std::string bytes, absl::Duration keep,
+                  JournalKept kept) override;
   void GetJournal(std::string request_id, absl::Time deadline, JournalDone done) override;
 
   Counts counts() const;

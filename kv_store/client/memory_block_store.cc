@@ -96,11 +96,11 @@ void MemoryBlockStore::Hint(ObjectKey leaf, StoreHint hint) {
 }
 
 void MemoryBlockStore::PutJournal(std::string request_id, uint64_t version, std::string bytes,
-                                  absl::Duration keep) {
+                                  absl::Duration keep, JournalKept kept) {
   const absl::Time now = absl::Now();
-  core_->journals()
-      .Put(std::move(request_id), {version, std::move(bytes)}, now + keep, now)
-      .IgnoreError();
+  const absl::Status put =
+      core_->journals().Put(std::move(request_id), {version, std::move(bytes)}, now + keep, now);
+  if (kept) kept(put.ok() || absl::IsFailedPrecondition(put));
 }
 
 void MemoryBlockStore::GetJournal(std::string request_id, absl::Time deadline, JournalDone done) {

@@ -21,8 +21,8 @@ class MemoryBlockStore : public BlockStore {
   void Get(std::vector<ObjectKey> keys, absl::Time deadline, GetEach each, GetDone done) override;
   bool Put(std::vector<StoredObject> objects, PutOptions options) override;
   void Hint(ObjectKey leaf, StoreHint hint) override;
-  void PutJournal(std::string request_id, uint64_t version, std::string bytes,
-                  absl::Duration keep) override;
+  void PutJournal(std::string request_id, uint64_t version, std::string bytes, absl::Duration keep,
+                  JournalKept kept) override;
   void GetJournal(std::string request_id, absl::Time deadline, JournalDone done) override;
 
   // Of payloads here and with readers; journals not counted.

@@ -117,17 +117,21 @@ class NodeLink::Core {
   }
 
   void PutJournal(const std::string& request_id, uint64_t version, const std::string& bytes,
-                  absl::Duration keep) {
+                  absl::Duration keep, BlockStore::JournalKept kept) {
     auto call = std::make_shared<Unary<v1::PutJournalRequest, v1::PutJournalReply>>();
     call->request.set_request_id(request_id);
     call->request.set_version(version);
     call->request.set_journal(bytes);
     call->request.set_keep_ms(
         static_cast<uint64_t>(std::max<int64_t>(absl::ToInt64Milliseconds(keep), 0)));
-    if (!BeginNote(call->context.get())) return;
+    if (!BeginNote(call->context.get())) return kept(false);
     stub_->async()->PutJournal(
         call->context.get(), &call->request, &call->reply,
-        [this, call](const grpc::Status& status) { EndNote(status, std::move(call->context)); });
+        [this, call, kept = std::move(kept)](const grpc::Status& status) {
+          // A later one is there already: that will do.
+          kept(status.ok() || status.error_code() == grpc::StatusCode::FAILED_PRECONDITION);
+          EndNote(status, std::move(call->context));
+        });
   }
 
   void GetJournal(const std::string& request_id, absl::Time deadline,
@@ -367,8 +371,8 @@ void NodeLink::Get(const std::vector<ObjectKey>& keys, absl::Time deadline, Each
 bool NodeLink::Put(PutObject object) { return core_->Put(std::move(object)); }
 void NodeLink::Hint(const std::vector<ObjectKey>& keys, StoreHint hint) { core_->Hint(keys, hint); }
 void NodeLink::PutJournal(const std::string& request_id, uint64_t version, const std::string& bytes,
-                          absl::Duration keep) {
-  core_->PutJournal(request_id, version, bytes, keep);
+                          absl::Duration keep, BlockStore::JournalKept kept) {
+  core_->PutJournal(request_id, version, bytes, keep, std::move(kept));
 }
 void NodeLink::GetJournal(const std::string& request_id, absl::Time deadline,
                           BlockStore::JournalDone done) {

@@ -71,7 +71,7 @@ class NodeLink {
   bool Put(PutObject object);
   void Hint(const std::vector<ObjectKey>& keys, StoreHint hint);
   void PutJournal(const std::string& request_id, uint64_t version, const std::string& bytes,
-                  absl::Duration keep);
+                  absl::Duration keep, BlockStore::JournalKept kept);
   void GetJournal(const std::string& request_id, absl::Time deadline, BlockStore::JournalDone done);
 
   // Waits until what was put before has been sent or dropped; false at the deadline.

@@ -42,9 +42,12 @@ absl::Status Engine::CheckFits(EngineRequest* request) const {
   }
   const int64_t bytes = cache_->BytesFor(prompt + request->max_tokens);
   if (bytes > cache_->options().budget_bytes) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "prompt and max_tokens take up to ", bytes, " bytes of KV cache, this router has ",
-        cache_->options().budget_bytes, " (--kv_bytes): ask for fewer tokens"));
+    const std::string found = absl::StrCat("prompt and max_tokens take up to ", bytes,
+                                           " bytes of KV cache, this router has ",
+                                           cache_->options().budget_bytes, " (--kv_bytes): ");
+    if (request->goes_on)
+      return absl::FailedPreconditionError(absl::StrCat(found, "resume it on one with as much"));
+    return absl::InvalidArgumentError(absl::StrCat(found, "ask for fewer tokens"));
   }
   return absl::OkStatus();
 }

@@ -104,13 +104,15 @@ std::vector<AnswerDelta> EngineAnswer::Poll() {
   return deltas;
 }
 
+int64_t EngineAnswer::NumKnown(size_t index) const {
+  return resumption_ == nullptr ? 0 : static_cast<int64_t>(resumption_->drawn[index].size());
+}
+
 std::optional<TokenEvent> EngineAnswer::NextToken(Choice* choice, size_t index) const {
-  const auto next = static_cast<size_t>(choice->num_taken);
-  if (resumption_ == nullptr || next >= resumption_->drawn[index].size())
-    return choice->stream->TryNext();
-  return TokenEvent{
-      .id = resumption_->drawn[index][next],
-      .usage = {.prompt_tokens = num_prompt_, .generated_tokens = static_cast<int64_t>(next) + 1}};
+  const int64_t next = choice->num_taken;
+  if (next >= NumKnown(index)) return choice->stream->TryNext();
+  return TokenEvent{.id = resumption_->drawn[index][static_cast<size_t>(next)],
+                    .usage = {.prompt_tokens = num_prompt_, .generated_tokens = next + 1}};
 }
 
 void EngineAnswer::PollChoice(Choice* choice, AnswerDelta* delta) {
@@ -130,6 +132,8 @@ void EngineAnswer::PollChoice(Choice* choice, AnswerDelta* delta) {
     delta->matched_stop = choice->reader.matched_stop();
     return MarkDone(choice, delta);
   }
+  // The stream may have ended before what is known of its answer was handed on.
+  if (NumKnown(index) > choice->num_taken) return;
   if (const std::optional<EndEvent> end = choice->stream->ended()) End(choice, *end, delta);
 }
 

@@ -45,6 +45,7 @@ class EngineAnswer final : public Answer {
     int64_t num_received = 0;  // of them, that the caller has already
   };
 
+  int64_t NumKnown(size_t index) const;  // of its tokens, before the stream
   std::optional<TokenEvent> NextToken(Choice* choice, size_t index) const;
   void PollChoice(Choice* choice, AnswerDelta* delta);
   absl::Status TakeToken(Choice* choice, const TokenEvent& event, AnswerDelta* delta);

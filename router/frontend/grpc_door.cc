@@ -39,6 +39,11 @@ GrpcDoor::GrpcDoor(Options options, Completions* completions, const Tenants* ten
   std::lock_guard<std::mutex> lock(mu_);
 }
 
+GrpcDoor::~GrpcDoor() {
+  if (journals_ != nullptr) journals_->WaitForFinds();
+  readers_->WaitUntilIdle();
+}
+
 absl::Status GrpcDoor::FillFromCall(const grpc::CallbackServerContext& context,
                                     CompletionOptions* options) const {
   options->deadline = absl::FromChrono(context.deadline());

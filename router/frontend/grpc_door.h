@@ -37,6 +37,8 @@ class GrpcDoor {
   GrpcDoor(Options options, Completions* completions, const Tenants* tenants, ReaderPool* readers,
            RequestJournals* journals, Engine* engine, WorkerSet* workers, const ExpertLoad* load,
            RouterMetrics* metrics);
+  // Waits for what is being read. The server has stopped.
+  ~GrpcDoor();
 
   std::vector<grpc::Service*> services() { return {&generator_, &chat_}; }
 

@@ -16,7 +16,7 @@ constexpr absl::Duration kTick = absl::Milliseconds(500);
 HttpDoor::HttpDoor(Api::Options options, ReaderPool* readers)
     : api_(std::move(options)), readers_(readers), ticker_(kTick, [this] { Tick(); }) {}
 
-HttpDoor::~HttpDoor() = default;
+HttpDoor::~HttpDoor() { readers_->WaitUntilIdle(); }
 
 void HttpDoor::Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) {
   auto exchange = std::make_shared<HttpExchange>(reply);

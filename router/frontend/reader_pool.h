@@ -7,8 +7,10 @@
 #define COTERIE_ROUTER_FRONTEND_READER_POOL_H_
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -27,24 +29,38 @@ class ReaderPool {
   // Runs `read` soon. ResourceExhausted, and `read` is dropped, when so much waits already.
   absl::Status Post(int64_t num_bytes, std::function<void()> read) {
     const int64_t charge = num_bytes + kBytesOfAny;
-    if (waiting_bytes_.fetch_add(charge) + charge > kWaitingBytesMax) {
-      waiting_bytes_ -= charge;
-      return WithRetryAfter(
-          absl::ResourceExhaustedError("too many requests wait to be read; try later"),
-          absl::Seconds(1));
+    {
+      std::lock_guard<std::mutex> lock(mu_);
+      if (waiting_bytes_ + charge > kWaitingBytesMax) {
+        return WithRetryAfter(
+            absl::ResourceExhaustedError("too many requests wait to be read; try later"),
+            absl::Seconds(1));
+      }
+      waiting_bytes_ += charge;
     }
-    readers_[next_++ % 2].Post([this, charge, read = std::move(read)] {
+    readers_[next_++ % 2].Post([this, charge, read = std::move(read)]() mutable {
       read();
+      read = nullptr;
+      std::lock_guard<std::mutex> lock(mu_);
       waiting_bytes_ -= charge;
+      if (waiting_bytes_ == 0) idle_.notify_all();
     });
     return absl::OkStatus();
+  }
+
+  // Until nothing waits or runs. Whoever posts what uses it waits before it goes.
+  void WaitUntilIdle() {
+    std::unique_lock<std::mutex> lock(mu_);
+    idle_.wait(lock, [&] { return waiting_bytes_ == 0; });
   }
 
  private:
   // A request costs something even if it is empty.
   static constexpr int64_t kBytesOfAny = 4 << 10;
 
-  std::atomic<int64_t> waiting_bytes_{0};
+  std::mutex mu_;  // guards waiting_bytes_
+  std::condition_variable idle_;
+  int64_t waiting_bytes_ = 0;
   std::atomic<unsigned> next_{0};
   Pump readers_[2];  // one may be busy with a book
 };

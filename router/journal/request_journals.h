@@ -7,9 +7,8 @@
 //   …another router:
 //   journals.Find(tenant, id, deadline, [](absl::StatusOr<FoundJournal> found) { … });
 //
-// Never in the way: a thread of its own writes. Tokens that the store does not take are written
-// again with those that come next, the request itself after a quarter of `keep`; until then it
-// cannot be resumed.
+// Never in the way: a thread of its own writes. What the store does not take is written again with
+// the tokens that come next.
 //
 // Thread-safe. Logs may outlive this, and then write no more.
 #ifndef COTERIE_ROUTER_JOURNAL_REQUEST_JOURNALS_H_

@@ -12,6 +12,9 @@ namespace {
 // be missing, so that what is written stays in proportion.
 constexpr int64_t kUnwrittenShare = 128;
 
+// How soon a store that did not take a request is given it again.
+constexpr absl::Duration kAgain = absl::Milliseconds(250);
+
 }  // namespace
 
 void RequestLog::Accepted(int64_t max_tokens) {
@@ -38,8 +41,10 @@ void RequestLog::Append(size_t choice, int32_t token) {
 void RequestLog::Write(BlockStore* store, absl::Duration keep, JournalMetrics* metrics) {
   if (is_too_large_) return;
   const absl::Time now = absl::Now();
-  // Again now and then: it may have been lost, and shall not end before the request.
-  const bool puts_request = now - request_put_ >= keep / 4;
+  // Again now and then, as it may be lost later and shall not end before the request; soon where
+  // nobody has taken it.
+  const bool puts_request =
+      now - request_put_ >= keep / 4 || (request_lost_ && now - request_put_ >= kAgain);
   // It does not change any more, and may be long: the engine does not wait for it.
   std::string request, tokens;
   if (puts_request) request = journal_.SerializeAsString();
@@ -61,11 +66,15 @@ void RequestLog::Write(BlockStore* store, absl::Duration keep, JournalMetrics* m
     if (request_put_ == absl::InfinitePast()) metrics->begun.Increment();
     request_put_ = now;
     metrics->written_bytes.Increment(static_cast<double>(request.size()));
-    store->PutJournal(names_.request, version_, std::move(request), keep);
+    request_lost_ = false;
+    store->PutJournal(names_.request, version_, std::move(request), keep,
+                      [self = shared_from_this()](bool kept) {
+                        if (!kept) self->request_lost_ = true;
+                      });
   }
   if (tokens.size() > kJournalBytesMax) return;  // what was written last is of use all the same
   metrics->written_bytes.Increment(static_cast<double>(tokens.size()));
-  store->PutJournal(names_.tokens, version_, std::move(tokens), keep);
+  store->PutJournal(names_.tokens, version_, std::move(tokens), keep, nullptr);
 }
 
 }  // namespace coterie

@@ -5,6 +5,7 @@
 #ifndef COTERIE_ROUTER_JOURNAL_REQUEST_LOG_H_
 #define COTERIE_ROUTER_JOURNAL_REQUEST_LOG_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -31,7 +32,9 @@ class RequestLog final : public TokenLog, public std::enable_shared_from_this<Re
         names_(std::move(names)),
         version_(version),
         journal_(std::move(journal)),
-        tokens_(std::move(tokens)) {}
+        tokens_(std::move(tokens)) {
+    for (const v1::TokenIds& choice : tokens_.choices()) num_tokens_ += choice.ids_size();
+  }
 
   void Accepted(int64_t max_tokens) override;
   void Append(size_t choice, int32_t token) override;
@@ -44,6 +47,7 @@ class RequestLog final : public TokenLog, public std::enable_shared_from_this<Re
   const JournalNames names_;
   uint64_t version_;                               // the writer's own
   absl::Time request_put_ = absl::InfinitePast();  // the writer's own
+  std::atomic<bool> request_lost_{false};          // no node has taken it
   bool is_too_large_ = false;                      // the writer's own
   v1::RequestJournal journal_;                     // complete once it was posted
 

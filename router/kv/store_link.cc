@@ -178,7 +178,11 @@ bool StoreLink::Offer(KvWriter::Job* job) {
     metrics_->dropped_by_router.Increment(static_cast<double>(offered.size()));
     return false;
   }
-  for (const auto& [marks, kind] : offered) marks->Of(kind) = true;
+  const absl::Time now = absl::Now();
+  for (const auto& [marks, kind] : offered) {
+    marks->Of(kind) = true;
+    if (kind == BlockKind::kGlobal) marks->offered = now;
+  }
   return true;
 }
 

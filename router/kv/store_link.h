@@ -41,6 +41,8 @@ class StoreLink {
     std::vector<std::vector<int32_t>> public_prompts;
     // How long a sequence that could start waits for the answer to its lookup.
     absl::Duration patience = absl::Milliseconds(3);
+    // What was offered so long ago is in the store, or was lost.
+    absl::Duration write_limit = absl::Seconds(20);
     // How long a store that fails again and again is not asked, at first.
     absl::Duration first_pause = absl::Seconds(1);
     // Of what is fetched and not yet in the cache.
@@ -71,6 +73,10 @@ class StoreLink {
   void ReadAhead(StoreFetch* fetch, absl::FunctionRef<Need()> need, absl::Time now);
   // Until when a sequence that could start waits for `fetch`; in the past: it does not.
   absl::Time HoldUntil(const StoreFetch& fetch) const;
+  // It was in the store or on its way: a lookup that does not find it any more says it is lost.
+  bool IsLostIfAbsent(const StoreMarks& marks, absl::Time now) const {
+    return marks.global && now - marks.offered >= options_.write_limit;
+  }
   // The cache has all of the context.
   void NotNeeded(StoreFetch* fetch);
   // The sequence starts, and what has not come by now is late.

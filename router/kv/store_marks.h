@@ -4,6 +4,7 @@
 #ifndef COTERIE_ROUTER_KV_STORE_MARKS_H_
 #define COTERIE_ROUTER_KV_STORE_MARKS_H_
 
+#include "absl/time/time.h"
 #include "kv_store/block_id.h"
 #include "router/kv/context_names.h"
 
@@ -14,6 +15,7 @@ struct StoreMarks {
   ContextNames::Name name;
   // On their way to the store, or found there; by kind.
   bool global = false, local = false, checkpoint = false;
+  absl::Time offered = absl::InfinitePast();  // the global block
 
   bool& Of(BlockKind kind) {
     return kind == BlockKind::kGlobal ? global : kind == BlockKind::kLocal ? local : checkpoint;

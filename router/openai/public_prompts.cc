@@ -54,6 +54,8 @@ absl::StatusOr<std::vector<std::vector<int32_t>>> ReadPublicPrompts(const std::s
       prompts.push_back(*std::move(tokens));
     }
   }
+  // A folder opens, and reads as nothing.
+  if (file.bad()) return absl::InvalidArgumentError(absl::StrCat(path, ": cannot be read"));
   return prompts;
 }
 

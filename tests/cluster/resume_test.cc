@@ -140,7 +140,7 @@ class ResumeTest : public testing::Test {
     // Later than what routers write of themselves.
     const absl::Time later = absl::Now() + absl::Hours(1) + absl::Seconds(num_cuts_++);
     store_->PutJournal(names.tokens, static_cast<uint64_t>(absl::ToUnixNanos(later)),
-                       journal.SerializeAsString(), absl::Minutes(10));
+                       journal.SerializeAsString(), absl::Minutes(10), nullptr);
   }
 
   bool cut_journals_ = true;
@@ -321,6 +321,11 @@ TEST_F(ResumeTest, WhatCannotBeResumedIsRefusedWithItsReason) {
   const int64_t with_prompt = whole.replies.back().usage().prompt_tokens() + 9;
   Cluster small({.model = kDemoModel, .engine = {.max_context = with_prompt}, .store = store_});
   EXPECT_EQ(resumed(small, "text", {}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  Cluster tight({.model = kDemoModel, .kv_bytes = 1 << 20, .store = store_});
+  v1::GenerateRequest roomy = Prose(2000);
+  roomy.set_request_id("roomy");
+  ASSERT_TRUE(Ask(*first, roomy).status.ok());
+  EXPECT_EQ(resumed(tight, "roomy", {}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
   Cluster alone({.model = kDemoModel});
   EXPECT_EQ(resumed(alone, "text", {}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
 }

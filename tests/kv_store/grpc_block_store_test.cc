@@ -222,8 +222,8 @@ TEST_F(GrpcBlockStoreTest, DamageInANodesMemoryOrOnItsDiskIsAMiss) {
 TEST_F(GrpcBlockStoreTest, JournalsAreReadFromTheMemberThatHasTheLatest) {
   Start(3, 1);
   EXPECT_TRUE(absl::IsNotFound(GetJournal("r").status()));
-  store_->PutJournal("r", 1, "one", absl::Minutes(1));
-  store_->PutJournal("r", 2, "two", absl::Minutes(1));
+  store_->PutJournal("r", 1, "one", absl::Minutes(1), nullptr);
+  store_->PutJournal("r", 2, "two", absl::Minutes(1), nullptr);
   const absl::Time deadline = Soon();
   while ((!GetJournal("r").ok() || GetJournal("r")->version < 2) && absl::Now() < deadline)
     absl::SleepFor(absl::Milliseconds(5));

@@ -123,16 +123,16 @@ TEST_F(MemoryBlockStoreTest, ACallAfterItsDeadlineSaysSo) {
 
 TEST_F(MemoryBlockStoreTest, JournalsKeepTheirHighestVersion) {
   EXPECT_TRUE(absl::IsNotFound(GetJournal("r").status()));
-  store_.PutJournal("r", 2, "two", absl::Minutes(1));
-  store_.PutJournal("r", 1, "one", absl::Minutes(1));
+  store_.PutJournal("r", 2, "two", absl::Minutes(1), nullptr);
+  store_.PutJournal("r", 1, "one", absl::Minutes(1), nullptr);
   EXPECT_EQ(GetJournal("r")->version, 2u);
   EXPECT_EQ(GetJournal("r")->bytes, "two");
-  store_.PutJournal("r", 3, "three", absl::Minutes(1));
+  store_.PutJournal("r", 3, "three", absl::Minutes(1), nullptr);
   EXPECT_EQ(GetJournal("r")->bytes, "three");
 }
 
 TEST_F(MemoryBlockStoreTest, JournalsEnd) {
-  store_.PutJournal("r", 1, "one", -absl::Seconds(1));
+  store_.PutJournal("r", 1, "one", -absl::Seconds(1), nullptr);
   EXPECT_TRUE(absl::IsNotFound(GetJournal("r").status()));
 }
 

@@ -75,9 +75,9 @@ class FakeBlockStore final : public BlockStore {
   void Get(std::vector<ObjectKey> keys, absl::Time deadline, GetEach each, GetDone done) override;
   bool Put(std::vector<StoredObject> objects, PutOptions options) override;
   void Hint(ObjectKey leaf, StoreHint hint) override;
-  void PutJournal(std::string request_id, uint64_t version, std::string bytes,
-                  absl::Duration keep) override {
-    store_->PutJournal(std::move(request_id), version, std::move(bytes), keep);
+  void PutJournal(std::string request_id, uint64_t version, std::string bytes, absl::Duration keep,
+                  JournalKept kept) override {
+    store_->PutJournal(std::move(request_id), version, std::move(bytes), keep, std::move(kept));
   }
   void GetJournal(std::string request_id, absl::Time deadline, JournalDone done) override {
     store_->GetJournal(std::move(request_id), deadline, std::move(done));

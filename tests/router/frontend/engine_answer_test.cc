@@ -58,6 +58,28 @@ TEST_F(EngineAnswerTest, WhatHasGatheredComesInPieces) {
   EXPECT_GT(num_polls, 5);
 }
 
+TEST_F(EngineAnswerTest, WhatIsKnownOfAnAnswerComesThoughItsStreamHasEnded) {
+  std::string text;
+  for (int i = 0; i < 500; ++i) text += "word ";
+  auto resumption = std::make_shared<Resumption>();
+  resumption->choices.resize(1);
+  resumption->drawn.push_back(*tokenizer_->Encode(text, ControlTokens::kPlainText));
+  streams_.push_back(std::make_shared<TokenStream>());
+  streams_[0]->End({.reason = EndReason::kStopToken, .stop_id = 1});
+  EngineAnswer answer(tokenizer_.get(), {.resumption = resumption}, streams_, &metrics_);
+  std::string read;
+  AnswerDelta last;
+  while (!answer.done()) {
+    for (const AnswerDelta& delta : answer.Poll()) {
+      for (const ChatEvent& event : delta.events) read += event.text;
+      last = delta;
+    }
+  }
+  EXPECT_EQ(read, text);
+  EXPECT_EQ(last.finish, FinishReason::kStop);
+  EXPECT_TRUE(last.status.ok()) << last.status;
+}
+
 TEST_F(EngineAnswerTest, AStopStringEndsItsChoiceAndCancelsIt) {
   EngineAnswer answer = Answer(2, {"END"});
   Put(0, "one END two");

@@ -104,6 +104,7 @@ TEST_F(ReadPublicPromptsTest, WhatIsWrongIsSaidWithItsLine) {
     EXPECT_TRUE(absl::StrContains(prompts.status().message(), "public_prompts:2")) << line;
   }
   EXPECT_TRUE(absl::IsNotFound(ReadPublicPrompts("/nowhere", *tokenizer_).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(ReadPublicPrompts("/tmp", *tokenizer_).status()));
 }
 
 }  // namespace

@@ -136,7 +136,9 @@ TEST_F(StoreFaultsTest, WhatTheStoreDoesNotTakeIsDroppedAndOfferedAgain) {
 }
 
 TEST_F(StoreFaultsTest, AStoreThatHasLostEverythingGetsItAgain) {
-  StoreRouter writer({.model = kModel, .store = &store_});
+  StoreLink::Options link = StoreRouter::Options{}.link;
+  link.write_limit = absl::ZeroDuration();
+  StoreRouter writer({.model = kModel, .store = &store_, .link = link});
   std::vector<int32_t> prompt = SomeTokens(300, 99);
   EXPECT_TRUE(writer.Ask(prompt).status.ok());
   writer.Flush();
@@ -151,6 +153,21 @@ TEST_F(StoreFaultsTest, AStoreThatHasLostEverythingGetsItAgain) {
   const StoreRouter::Answer hit = reader.Ask(prompt);
   EXPECT_EQ(hit, answer);
   EXPECT_EQ(hit.cached_tokens, 448);
+}
+
+// A lookup that is too early for what is queued does not have it written twice.
+TEST_F(StoreFaultsTest, WhatIsOnItsWayIsNotTakenForLost) {
+  StoreRouter writer({.model = kModel, .store = &store_});
+  const int64_t before = store_.counts().put_kinds[BlockKind::kGlobal];
+  std::vector<int32_t> prompt = SomeTokens(300, 99);
+  EXPECT_TRUE(writer.Ask(prompt).status.ok());
+  writer.Flush();
+  store_.Forget();
+  const std::vector<int32_t> more = SomeTokens(200, 98);
+  prompt.insert(prompt.end(), more.begin(), more.end());
+  EXPECT_TRUE(writer.Ask(prompt).status.ok());
+  writer.Flush();
+  EXPECT_EQ(store_.counts().put_kinds[BlockKind::kGlobal] - before, 7);
 }
 
 TEST_F(StoreFaultsTest, AFullQueueDropsAndDelaysNobody) {
