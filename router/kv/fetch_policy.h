@@ -26,9 +26,13 @@ class FetchPolicy {
     double tokens_per_second = 200;   // of prefill; assumed
     absl::Duration round_trip = absl::Milliseconds(1);
     bool measure = true;  // false: what is assumed stays
-    // A fetch is late when it takes so many times what was expected, and `slack` on top.
+    // A fetch is late when it takes so many times what was expected, and on top `slack` and a share
+    // of what it saves, up to `slack_max`: a hiccup of some milliseconds is no reason to compute
+    // for seconds.
     double late_factor = 2;
     absl::Duration slack = absl::Milliseconds(3);
+    double slack_share = 0.05;
+    absl::Duration slack_max = absl::Milliseconds(100);
   };
   struct Times {
     absl::Duration fetch;    // expected
@@ -57,14 +61,14 @@ class FetchPolicy {
   }
   // How long it may take until all is there.
   absl::Duration FetchLimit(const Times& times) const {
-    return std::min(times.compute, times.fetch * options_.late_factor) + options_.slack;
+    return std::min(times.compute, times.fetch * options_.late_factor) + Slack(times);
   }
   // How long it may take until the next object is there, of at most so many bytes.
-  absl::Duration SilenceLimit(int64_t object_bytes, absl::Time now) const {
+  absl::Duration SilenceLimit(const Times& times, int64_t object_bytes, absl::Time now) const {
     return (options_.round_trip +
             absl::Seconds(static_cast<double>(object_bytes) / BytesPerSecond(now))) *
                options_.late_factor +
-           options_.slack;
+           Slack(times);
   }
 
   double tokens_per_second() const { return tokens_per_second_; }
@@ -78,6 +82,9 @@ class FetchPolicy {
   static constexpr int64_t kPrefillTokensMin = 16;
   static constexpr absl::Duration kTrusted = absl::Minutes(1);
 
+  absl::Duration Slack(const Times& times) const {
+    return options_.slack + std::min(times.compute * options_.slack_share, options_.slack_max);
+  }
   void Smooth(double* rate, int64_t amount, absl::Duration took) const {
     if (!options_.measure || took <= absl::ZeroDuration()) return;
     *rate += 0.3 * (static_cast<double>(amount) / absl::ToDoubleSeconds(took) - *rate);

@@ -120,9 +120,10 @@ class KvCache {
   }
   StoreLink* store() const { return store_; }  // null: none
 
-  // Looks for `tokens`, the last one aside, in the store. Null: there is nothing to ask for.
-  std::shared_ptr<StoreFetch> Lookup(const std::string& salt,
-                                     std::span<const int32_t> tokens) const;
+  // Looks for `tokens`, the last one aside, in the store; goes_on: they are of a request that was
+  // begun elsewhere. Null: there is nothing to ask for.
+  std::shared_ptr<StoreFetch> Lookup(const std::string& salt, std::span<const int32_t> tokens,
+                                     bool goes_on) const;
   // Begins to fetch what was found and is not here, if that is worth it. How long a sequence that
   // could start waits for it at most; a time in the past: it does not.
   absl::Time ReadAhead(const std::string& salt, std::span<const int32_t> tokens, StoreFetch* fetch,

@@ -17,9 +17,9 @@ PrefixIndex::Node* KvCache::NamedRoot(const std::string& salt) {
 }
 
 std::shared_ptr<StoreFetch> KvCache::Lookup(const std::string& salt,
-                                            std::span<const int32_t> tokens) const {
+                                            std::span<const int32_t> tokens, bool goes_on) const {
   if (store_ == nullptr || !options_.prefix_cache) return nullptr;
-  return store_->Lookup(salt, tokens.first(tokens.size() - 1));
+  return store_->Lookup(salt, tokens.first(tokens.size() - 1), goes_on);
 }
 
 int64_t KvCache::NumResumable(const std::string& salt, std::span<const int32_t> tokens) {

@@ -81,6 +81,7 @@ class StoreFetch : public std::enable_shared_from_this<StoreFetch> {
   bool IsNews();
   const std::vector<BlockId>& ids() const { return options_.ids; }
   absl::Time began() const { return options_.began; }
+  absl::Duration patience() const { return options_.patience; }
   bool probe() const { return options_.probe; }
 
   // In blocks. Of kFound: how far the global blocks go, and the deepest checkpoint within; 0: none.

@@ -50,7 +50,7 @@ void StoreLink::NameChild(const std::string& tenant, const PrefixIndex::Node& pa
 }
 
 std::shared_ptr<StoreFetch> StoreLink::Lookup(const std::string& tenant,
-                                              std::span<const int32_t> tokens) {
+                                              std::span<const int32_t> tokens, bool goes_on) {
   // A lookup asks for two objects a block.
   const size_t num_blocks = std::min(tokens.size() / kKvBlockTokens, BlockStore::kKeysMax / 2);
   if (num_blocks == 0) return nullptr;
@@ -68,13 +68,15 @@ std::shared_ptr<StoreFetch> StoreLink::Lookup(const std::string& tenant,
     name = names_.Child(tenant, name, tokens.subspan(block * kKvBlockTokens, kKvBlockTokens));
     ids.push_back(name.id);
   }
-  return StoreFetch::Begin(store_, {.ids = std::move(ids),
-                                    .repr = codec_->repr(),
-                                    .began = absl::Now(),
-                                    .patience = options_.patience,
-                                    .probe = ask == StoreHealth::Ask::kProbe,
-                                    .bell = bell_,
-                                    .health = health_});
+  return StoreFetch::Begin(
+      store_, {.ids = std::move(ids),
+               .repr = codec_->repr(),
+               .began = absl::Now(),
+               .patience = goes_on ? std::max(options_.patience, options_.patience_to_go_on)
+                                   : options_.patience,
+               .probe = ask == StoreHealth::Ask::kProbe,
+               .bell = bell_,
+               .health = health_});
 }
 
 void StoreLink::ReadAhead(StoreFetch* fetch, absl::FunctionRef<Need()> need, absl::Time now) {
@@ -107,13 +109,13 @@ void StoreLink::ReadAhead(StoreFetch* fetch, absl::FunctionRef<Need()> need, abs
                       .began = now,
                       .deadline = now + policy_.FetchLimit(times),
                       .silence = policy_.SilenceLimit(
-                          std::max(codec_->global_bytes(), codec_->local_bytes()), now)});
+                          times, std::max(codec_->global_bytes(), codec_->local_bytes()), now)});
 }
 
 absl::Time StoreLink::HoldUntil(const StoreFetch& fetch) const {
   switch (fetch.state()) {
     case StoreFetch::State::kLooking:
-      return fetch.probe() ? absl::InfinitePast() : fetch.began() + options_.patience;
+      return fetch.probe() ? absl::InfinitePast() : fetch.began() + fetch.patience();
     case StoreFetch::State::kFetching:
       return fetch.HoldUntil();
     case StoreFetch::State::kFound:

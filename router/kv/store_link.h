@@ -1,9 +1,10 @@
 // StoreLink: the store behind a router's cache. Names contexts, writes behind what the cache
 // learns, and reads ahead what it lacks; KvCache says what and when.
 //
-// A store is never in the way: a lookup is waited for no longer than `patience`, a fetch no longer
-// than it is seen to be worth, and one that fails again and again is not asked (StoreHealth). It is
-// never wrong either: what it says is either what was computed, bit for bit, or a miss.
+// A store is never in the way: a lookup is waited for no longer than its patience, a fetch no
+// longer than it is seen to be worth, and one that fails again and again is not asked
+// (StoreHealth). It is never wrong either: what it says is either what was computed, bit for bit,
+// or a miss.
 //
 // Thread rule: Lookup, bell and Flush by any thread, all else by the engine's.
 #ifndef COTERIE_ROUTER_KV_STORE_LINK_H_
@@ -41,6 +42,9 @@ class StoreLink {
     std::vector<std::vector<int32_t>> public_prompts;
     // How long a sequence that could start waits for the answer to its lookup.
     absl::Duration patience = absl::Milliseconds(3);
+    // The same for a request that goes on: the store has just found its journal, and has most
+    // likely all of its context.
+    absl::Duration patience_to_go_on = absl::Milliseconds(100);
     // What was offered so long ago is in the store, or was lost.
     absl::Duration write_limit = absl::Seconds(20);
     // How long a store that fails again and again is not asked, at first.
@@ -63,7 +67,8 @@ class StoreLink {
   const ContextNames& names() const { return names_; }
 
   // Starts to look for the whole blocks of `tokens`. Null: the store is not asked.
-  std::shared_ptr<StoreFetch> Lookup(const std::string& tenant, std::span<const int32_t> tokens);
+  std::shared_ptr<StoreFetch> Lookup(const std::string& tenant, std::span<const int32_t> tokens,
+                                     bool goes_on);
 
   struct Need {
     StoreFetch::Wanted wanted;

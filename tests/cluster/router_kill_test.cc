@@ -64,7 +64,7 @@ class RouterKillTest : public testing::Test {
     return RunningProcess::Start(
         absl::StrCat("router", index), "router/router",
         {"--model=tools/demo_model/checkpoint", "--http_port=-1", "--threads=1",
-         "--max_context=16384", "--kv_store=" + store_.address, "--kv_store_patience=2s"});
+         "--max_context=16384", "--kv_store=" + store_.address});
   }
   // A prompt of its own every time: nothing of it is in the other router's cache.
   v1::GenerateRequest Request(const std::string& id) {

@@ -41,9 +41,14 @@ TEST(FetchPolicyTest, ADecodeStepSaysNothingOfPrefill) {
 TEST(FetchPolicyTest, NobodyWaitsLongerThanComputingTakes) {
   const FetchPolicy policy({.bytes_per_second = 100e6, .tokens_per_second = 1000});
   // Two seconds are expected; four are the limit, but not where computing takes two and a half.
-  EXPECT_EQ(policy.FetchLimit(policy.Compare(199'900'000, 9000, kStart)), absl::Milliseconds(4003));
-  EXPECT_EQ(policy.FetchLimit(policy.Compare(199'900'000, 2500, kStart)), absl::Milliseconds(2503));
-  EXPECT_EQ(policy.SilenceLimit(900'000, kStart), absl::Milliseconds(23));
+  const FetchPolicy::Times much = policy.Compare(199'900'000, 9000, kStart);
+  EXPECT_EQ(policy.FetchLimit(much), absl::Milliseconds(4103));
+  EXPECT_EQ(policy.FetchLimit(policy.Compare(199'900'000, 2500, kStart)), absl::Milliseconds(2603));
+  EXPECT_EQ(policy.SilenceLimit(much, 900'000, kStart), absl::Milliseconds(123));
+  // Where little is saved, little is risked.
+  const FetchPolicy::Times little = policy.Compare(900'000, 100, kStart);
+  EXPECT_EQ(policy.FetchLimit(little), absl::Milliseconds(28));
+  EXPECT_EQ(policy.SilenceLimit(little, 900'000, kStart), absl::Milliseconds(28));
 }
 
 using Ask = StoreHealth::Ask;
