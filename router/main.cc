@@ -79,8 +79,10 @@ ABSL_FLAG(int64_t, kv_store_copies, 1,
 ABSL_FLAG(std::string, public_prompts, "",
           "File of prompts that tenants share through --kv_store, a JSON object a line: messages "
           "and tools that conversations begin with. Nothing else is shared between tenants.");
-ABSL_FLAG(absl::Duration, kv_store_patience, absl::Milliseconds(3),
-          "How long a request that could start waits to learn what the store has of it.");
+ABSL_FLAG(
+    absl::Duration, kv_store_patience, absl::Milliseconds(3),
+    "How long a request that could start waits to learn what the store has of it; one that is "
+    "resumed 100ms at least.");
 ABSL_FLAG(int64_t, kv_store_queue_bytes, int64_t{512} << 20,
           "Blocks that wait to be written to the store, in bytes, beyond --kv_bytes at most; "
           "further ones are not written.");

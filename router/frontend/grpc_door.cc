@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "kernels/status_macros.h"
 #include "router/frontend/journaled_request.h"
@@ -115,7 +116,12 @@ absl::StatusOr<std::unique_ptr<Answer>> GrpcDoor::GoOn(const FoundJournal& found
   options.tenant = of_call.tenant;
   options.deadline = of_call.deadline;
   options.log = journals_->Reopen(options.tenant, found, options.resumption->drawn);
-  return completions_->Start(std::move(request));
+  auto answer = completions_->Start(std::move(request));
+  // To who resumes, OutOfRange is a count that is too high.
+  if (absl::IsOutOfRange(answer.status()))
+    return absl::FailedPreconditionError(
+        absl::StrCat(answer.status().message(), ": resume it on one with as much room"));
+  return answer;
 }
 
 template <typename Reply, typename Request>

@@ -26,7 +26,7 @@ class HttpDoor final : public HttpHandler {
  public:
   // readers: not owned, outlives this.
   HttpDoor(Api::Options options, ReaderPool* readers);
-  // The transport has stopped.
+  // Waits for what is being read. The transport has stopped.
   ~HttpDoor() override;
 
   void Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) override;

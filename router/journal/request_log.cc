@@ -12,8 +12,8 @@ namespace {
 // be missing, so that what is written stays in proportion.
 constexpr int64_t kUnwrittenShare = 128;
 
-// How soon a store that did not take a request is given it again.
-constexpr absl::Duration kAgain = absl::Milliseconds(250);
+// How soon a store that did not take a request is given it again, and how seldom at last.
+constexpr absl::Duration kAgainMin = absl::Milliseconds(250), kAgainMax = absl::Seconds(8);
 
 }  // namespace
 
@@ -44,7 +44,7 @@ void RequestLog::Write(BlockStore* store, absl::Duration keep, JournalMetrics* m
   // Again now and then, as it may be lost later and shall not end before the request; soon where
   // nobody has taken it.
   const bool puts_request =
-      now - request_put_ >= keep / 4 || (request_lost_ && now - request_put_ >= kAgain);
+      now - request_put_ >= keep / 4 || (request_lost_ && now - request_put_ >= again_);
   // It does not change any more, and may be long: the engine does not wait for it.
   std::string request, tokens;
   if (puts_request) request = journal_.SerializeAsString();
@@ -66,7 +66,8 @@ void RequestLog::Write(BlockStore* store, absl::Duration keep, JournalMetrics* m
     if (request_put_ == absl::InfinitePast()) metrics->begun.Increment();
     request_put_ = now;
     metrics->written_bytes.Increment(static_cast<double>(request.size()));
-    request_lost_ = false;
+    // A store that is away is not to be worked at.
+    again_ = request_lost_.exchange(false) ? std::min(2 * again_, kAgainMax) : kAgainMin;
     store->PutJournal(names_.request, version_, std::move(request), keep,
                       [self = shared_from_this()](bool kept) {
                         if (!kept) self->request_lost_ = true;

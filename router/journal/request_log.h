@@ -47,6 +47,7 @@ class RequestLog final : public TokenLog, public std::enable_shared_from_this<Re
   const JournalNames names_;
   uint64_t version_;                               // the writer's own
   absl::Time request_put_ = absl::InfinitePast();  // the writer's own
+  absl::Duration again_;                           // the writer's own: pause after a refusal
   std::atomic<bool> request_lost_{false};          // no node has taken it
   bool is_too_large_ = false;                      // the writer's own
   v1::RequestJournal journal_;                     // complete once it was posted

@@ -166,7 +166,7 @@ class KvCache {
   StoreLink::Need NeedOf(const std::string& salt, std::span<const int32_t> tokens,
                          int64_t num_blocks);
   void ForgetMarksOfLost(const std::string& salt, std::span<const int32_t> tokens,
-                         const StoreFetch& fetch, absl::Time now);
+                         const StoreFetch& fetch);
   // How many tokens need not be computed now; 0: nothing was of use.
   int64_t ImportFetched(const std::string& salt, std::span<const int32_t> tokens,
                         int64_t num_blocks, const std::vector<BlockId>& ids,

@@ -66,7 +66,7 @@ absl::Time KvCache::ReadAhead(const std::string& salt, std::span<const int32_t> 
     store_->NotNeeded(fetch);
     return absl::InfinitePast();
   }
-  if (fetch->IsNews()) ForgetMarksOfLost(salt, tokens, *fetch, now);
+  if (fetch->IsNews()) ForgetMarksOfLost(salt, tokens, *fetch);
   store_->ReadAhead(
       fetch, [&] { return NeedOf(salt, tokens, fetch->checkpoint_blocks()); }, now);
   return store_->HoldUntil(*fetch);
@@ -76,14 +76,14 @@ absl::Time KvCache::ReadAhead(const std::string& salt, std::span<const int32_t> 
 // ask for local blocks: all of the context that has lost anything are offered again, and those that
 // are there are not sent.
 void KvCache::ForgetMarksOfLost(const std::string& salt, std::span<const int32_t> tokens,
-                                const StoreFetch& fetch, absl::Time now) {
+                                const StoreFetch& fetch) {
   const int64_t there = fetch.matched_blocks() * kKvBlockTokens,
                 asked = static_cast<int64_t>(fetch.ids().size()) * kKvBlockTokens;
   if (there == asked) return;
   const PrefixIndex::Match match = index_.Find(salt, tokens);
   const auto is_lost = [&](const PrefixIndex::Node& node) {
     return node.num_tokens() > there && node.num_tokens() <= asked &&
-           store_->IsLostIfAbsent(*node.store_marks(), now);
+           store_->IsLostIfAbsent(*node.store_marks(), fetch.began());
   };
   bool any = false;
   for (const PrefixIndex::Node* at = match.deepest; at->parent() != nullptr; at = at->parent())

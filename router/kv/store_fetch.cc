@@ -37,7 +37,7 @@ void StoreFetch::Found(const absl::StatusOr<std::vector<bool>>& present) {
   const bool good = present.ok() && present->size() == 2 * options_.ids.size();
   if (!good)
     options_.health->Failed(StoreHealth::Call::kLookup, now);
-  else if (now - options_.began <= options_.patience)
+  else if (now - options_.began <= options_.prompt)
     options_.health->Answered(StoreHealth::Call::kLookup);
   {
     std::lock_guard<std::mutex> lock(mu_);
@@ -103,7 +103,8 @@ void StoreFetch::Ended(const absl::Status& status) {
   bool news = false;
   {
     std::lock_guard<std::mutex> lock(mu_);
-    if (given_up_) return;  // whoever gave it up has counted it
+    // Who gave up one that was under way has counted it, who let go of one that had failed has not.
+    if (given_up_ && !failed_) return;
     // Before anybody sees the end: the next request goes by it.
     if (!status.ok()) options_.health->Failed(StoreHealth::Call::kFetch, absl::Now());
     news = state_ == State::kFetching;

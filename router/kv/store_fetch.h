@@ -51,7 +51,8 @@ class StoreFetch : public std::enable_shared_from_this<StoreFetch> {
     std::vector<BlockId> ids;  // [i]: of the context of the first i + 1 blocks
     uint8_t repr = 0;
     absl::Time began;
-    absl::Duration patience;  // an answer that takes longer is a failure
+    absl::Duration prompt;    // what an answer may take of a store that is well
+    absl::Duration patience;  // how long who could start waits for it
     bool probe = false;       // nobody waits for the answer
     std::shared_ptr<StoreBell> bell;
     std::shared_ptr<StoreHealth> health;

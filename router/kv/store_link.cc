@@ -72,6 +72,7 @@ std::shared_ptr<StoreFetch> StoreLink::Lookup(const std::string& tenant,
       store_, {.ids = std::move(ids),
                .repr = codec_->repr(),
                .began = absl::Now(),
+               .prompt = options_.patience,
                .patience = goes_on ? std::max(options_.patience, options_.patience_to_go_on)
                                    : options_.patience,
                .probe = ask == StoreHealth::Ask::kProbe,

@@ -45,7 +45,7 @@ class StoreLink {
     // The same for a request that goes on: the store has just found its journal, and has most
     // likely all of its context.
     absl::Duration patience_to_go_on = absl::Milliseconds(100);
-    // What was offered so long ago is in the store, or was lost.
+    // What was offered so long ago and is not found is taken for lost, and written again.
     absl::Duration write_limit = absl::Seconds(20);
     // How long a store that fails again and again is not asked, at first.
     absl::Duration first_pause = absl::Seconds(1);
@@ -79,8 +79,9 @@ class StoreLink {
   // Until when a sequence that could start waits for `fetch`; in the past: it does not.
   absl::Time HoldUntil(const StoreFetch& fetch) const;
   // It was in the store or on its way: a lookup that does not find it any more says it is lost.
-  bool IsLostIfAbsent(const StoreMarks& marks, absl::Time now) const {
-    return marks.global && now - marks.offered >= options_.write_limit;
+  // asked: when the lookup began.
+  bool IsLostIfAbsent(const StoreMarks& marks, absl::Time asked) const {
+    return marks.global && asked - marks.offered >= options_.write_limit;
   }
   // The cache has all of the context.
   void NotNeeded(StoreFetch* fetch);

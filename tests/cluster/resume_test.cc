@@ -319,10 +319,12 @@ TEST_F(ResumeTest, WhatCannotBeResumedIsRefusedWithItsReason) {
   Cluster other({.model = kCheckpoints + "tiny_q4_0.gguf", .store = store_});
   EXPECT_EQ(resumed(other, "text", {}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
   const int64_t with_prompt = whole.replies.back().usage().prompt_tokens() + 9;
-  Cluster small({.model = kDemoModel, .engine = {.max_context = with_prompt}, .store = store_});
-  EXPECT_EQ(resumed(small, "text", {}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  for (const int64_t max_context : {with_prompt, int64_t{5}}) {
+    Cluster small({.model = kDemoModel, .engine = {.max_context = max_context}, .store = store_});
+    EXPECT_EQ(resumed(small, "text", {}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  }
   Cluster tight({.model = kDemoModel, .kv_bytes = 1 << 20, .store = store_});
-  v1::GenerateRequest roomy = Prose(2000);
+  v1::GenerateRequest roomy = Prose(600);
   roomy.set_request_id("roomy");
   ASSERT_TRUE(Ask(*first, roomy).status.ok());
   EXPECT_EQ(resumed(tight, "roomy", {}).error_code(), grpc::StatusCode::FAILED_PRECONDITION);

@@ -236,6 +236,23 @@ TEST_F(GrpcBlockStoreTest, JournalsAreReadFromTheMemberThatHasTheLatest) {
   EXPECT_EQ(GetJournal("r")->bytes, "two") << "the other copy";
 }
 
+TEST_F(GrpcBlockStoreTest, WhetherAJournalIsKeptIsToldOnce) {
+  Start(2, 1);  // each journal on both
+  const auto kept = [&](uint64_t version) {
+    std::promise<bool> told;
+    store_->PutJournal("r", version, "bytes", absl::Minutes(1),
+                       [&](bool is_kept) { told.set_value(is_kept); });
+    return told.get_future().get();
+  };
+  EXPECT_TRUE(kept(2));
+  EXPECT_TRUE(kept(1)) << "a later one is there";
+  nodes_[0]->Stop();
+  EXPECT_TRUE(kept(3)) << "by the other";
+  nodes_[1]->Stop();
+  EXPECT_FALSE(kept(4));
+  EXPECT_FALSE(kept(5)) << "both are left alone now";
+}
+
 TEST_F(GrpcBlockStoreTest, AHintReachesAllOfAContextOnAllItsNodes) {
   nodes_.push_back(
       std::make_unique<TestNode>(StoreNode::Options{.memory = {.capacity_bytes = 10000}}, false));

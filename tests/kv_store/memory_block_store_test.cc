@@ -129,6 +129,11 @@ TEST_F(MemoryBlockStoreTest, JournalsKeepTheirHighestVersion) {
   EXPECT_EQ(GetJournal("r")->bytes, "two");
   store_.PutJournal("r", 3, "three", absl::Minutes(1), nullptr);
   EXPECT_EQ(GetJournal("r")->bytes, "three");
+  std::vector<bool> kept;
+  const auto told = [&](bool is_kept) { kept.push_back(is_kept); };
+  store_.PutJournal("r", 2, "older", absl::Minutes(1), told);
+  store_.PutJournal(std::string(300, 'r'), 1, "too long a name", absl::Minutes(1), told);
+  EXPECT_EQ(kept, (std::vector<bool>{true, false}));
 }
 
 TEST_F(MemoryBlockStoreTest, JournalsEnd) {

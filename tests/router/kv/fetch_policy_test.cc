@@ -38,7 +38,7 @@ TEST(FetchPolicyTest, ADecodeStepSaysNothingOfPrefill) {
   EXPECT_EQ(policy.tokens_per_second(), 1000);
 }
 
-TEST(FetchPolicyTest, NobodyWaitsLongerThanComputingTakes) {
+TEST(FetchPolicyTest, NobodyWaitsMuchLongerThanComputingTakes) {
   const FetchPolicy policy({.bytes_per_second = 100e6, .tokens_per_second = 1000});
   // Two seconds are expected; four are the limit, but not where computing takes two and a half.
   const FetchPolicy::Times much = policy.Compare(199'900'000, 9000, kStart);

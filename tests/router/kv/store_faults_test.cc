@@ -157,7 +157,9 @@ TEST_F(StoreFaultsTest, AStoreThatHasLostEverythingGetsItAgain) {
 
 // A lookup that is too early for what is queued does not have it written twice.
 TEST_F(StoreFaultsTest, WhatIsOnItsWayIsNotTakenForLost) {
-  StoreRouter writer({.model = kModel, .store = &store_});
+  StoreLink::Options link = StoreRouter::Options{}.link;
+  link.write_limit = absl::Hours(1);
+  StoreRouter writer({.model = kModel, .store = &store_, .link = link});
   const int64_t before = store_.counts().put_kinds[BlockKind::kGlobal];
   std::vector<int32_t> prompt = SomeTokens(300, 99);
   EXPECT_TRUE(writer.Ask(prompt).status.ok());
