@@ -142,6 +142,11 @@ bool StoreFetch::IsNews() {
   return state_ == State::kFound && !std::exchange(seen_, true);
 }
 
+bool StoreFetch::HasNews() const {
+  std::lock_guard<std::mutex> lock(mu_);
+  return state_ == State::kFound && !seen_;
+}
+
 StoreFetch::Fetched StoreFetch::Take() {
   std::lock_guard<std::mutex> lock(mu_);
   CHECK(state_ == State::kFetched);

@@ -80,6 +80,8 @@ class StoreFetch : public std::enable_shared_from_this<StoreFetch> {
   State state() const;
   // True once: the lookup has been answered, well.
   bool IsNews();
+  // It will be: the answer has only just come.
+  bool HasNews() const;
   const std::vector<BlockId>& ids() const { return options_.ids; }
   absl::Time began() const { return options_.began; }
   absl::Duration patience() const { return options_.patience; }

@@ -114,12 +114,16 @@ void StoreLink::ReadAhead(StoreFetch* fetch, absl::FunctionRef<Need()> need, abs
 }
 
 absl::Time StoreLink::HoldUntil(const StoreFetch& fetch) const {
+  const absl::Time answer_until =
+      fetch.probe() ? absl::InfinitePast() : fetch.began() + fetch.patience();
   switch (fetch.state()) {
     case StoreFetch::State::kLooking:
-      return fetch.probe() ? absl::InfinitePast() : fetch.began() + fetch.patience();
+      return answer_until;
     case StoreFetch::State::kFetching:
       return fetch.HoldUntil();
     case StoreFetch::State::kFound:
+      // An answer may come between the look at it and this.
+      return fetch.HasNews() ? answer_until : absl::InfinitePast();
     case StoreFetch::State::kFetched:
     case StoreFetch::State::kOver:
       return absl::InfinitePast();
