@@ -26,7 +26,7 @@ def test_targets(pattern):
 def result_files(testlogs, label):
     folder = testlogs / label.lstrip("/").replace(":", "/")
     # Folders of an earlier --runs_per_test stay behind.
-    return sorted(path for path in folder.glob("**/test.xml") if not any(part.startswith("run_") for part in path.relative_to(folder).parts))
+    return sorted(path for path in folder.glob("**/test.xml") if not any("run_" in part for part in path.relative_to(folder).parts))
 
 
 def count(path):
