@@ -54,6 +54,7 @@ class MemoryBlockStoreTest : public testing::Test {
   }
   static std::vector<ObjectKey> Keys(const std::vector<int>& objects) {
     std::vector<ObjectKey> keys;
+    keys.reserve(objects.size());
     for (const int n : objects) keys.push_back(Key(n));
     return keys;
   }
