@@ -1,5 +1,5 @@
-// BadWire: a wire between a client and a server at which bits flip, things take longer, and
-// connections break. What TCP's checksums let pass now and then, often.
+// BadWire: a wire between a client and a gRPC server at which bits of what calls carry flip, things
+// take longer, and connections break. What TCP's checksums let pass now and then, often.
 //
 //   BadWire wire(node.address(), {.bytes_between_flips = 100000});
 //   …connect to wire.address() instead…
@@ -7,6 +7,7 @@
 #define COTERIE_TESTS_KV_STORE_BAD_WIRE_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <string>
@@ -19,7 +20,7 @@ namespace coterie {
 class BadWire {
  public:
   struct Options {
-    int64_t bytes_between_flips = 1 << 20;  // on average, each way; 0: none
+    int64_t bytes_between_flips = 1 << 20;  // of messages, on average, each way; 0: none
     int delays_in_1000 = 20;                // pieces that come 1 to 5 ms late
     int cuts_in_100000 = 10;                // pieces at which the connection breaks
     uint32_t seed = 1;
@@ -33,7 +34,7 @@ class BadWire {
  private:
   void Accept();
   void Carry(int client);
-  void Pump(int from, int to, uint32_t seed);
+  void Pump(int from, int to, size_t preface_bytes, uint32_t seed);
 
   const std::string server_address_, address_;
   const Options options_;
