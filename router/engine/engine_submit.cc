@@ -100,7 +100,6 @@ absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> Engine::Submit(
   const std::string tenant = request.tenant;
   const std::shared_ptr<TokenLog> log = request.log;
   const int64_t max_tokens = request.max_tokens;
-  const bool goes_on = request.goes_on;
   std::vector<std::shared_ptr<TokenStream>> streams;
   SequencePtr first;
   for (int64_t choice = 0; choice < num_choices; ++choice) {
@@ -117,7 +116,7 @@ absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> Engine::Submit(
     else
       first->siblings.push_back(std::move(sequence));
   }
-  first->store_fetch = cache_->Lookup(tenant, first->tokens, goes_on);
+  first->store_fetch = cache_->Lookup(tenant, first->tokens, first->request.goes_on);
   std::lock_guard<std::mutex> lock(mu_);
   RETURN_IF_ERROR(CheckQueues(tenant, num_choices));
   if (log != nullptr) log->Accepted(max_tokens);

@@ -5,6 +5,7 @@
 #include "router/journal/request_log.h"
 
 namespace coterie {
+
 JournalWriter::JournalWriter(BlockStore* store, absl::Duration interval, absl::Duration keep,
                              JournalMetrics* metrics)
     : store_(store), interval_(interval), keep_(keep), metrics_(metrics), thread_([this] {

@@ -28,6 +28,20 @@ class StoreFaultsTest : public testing::Test {
     link.first_pause = absl::Hours(1);
     return link;
   }
+  // A router's store loses all that the router has written of a conversation, which goes on from
+  // the router's own cache. The conversation's tokens, and the answer to them.
+  std::pair<std::vector<int32_t>, StoreRouter::Answer> GoOnAfterALoss(StoreRouter& writer) {
+    std::vector<int32_t> prompt = SomeTokens(300, 99);
+    EXPECT_TRUE(writer.Ask(prompt).status.ok());
+    writer.Flush();
+    store_.Forget();
+    const std::vector<int32_t> more = SomeTokens(200, 98);
+    prompt.insert(prompt.end(), more.begin(), more.end());
+    const StoreRouter::Answer answer = writer.Ask(prompt);
+    EXPECT_GE(answer.cached_tokens, 256);
+    writer.Flush();
+    return {prompt, answer};
+  }
   static std::vector<int32_t> Prompt(uint32_t seed) { return SomeTokens(300, 1 + seed); }
 
   FakeBlockStore store_;
@@ -139,16 +153,7 @@ TEST_F(StoreFaultsTest, AStoreThatHasLostEverythingGetsItAgain) {
   StoreLink::Options link = StoreRouter::Options{}.link;
   link.write_limit = absl::ZeroDuration();
   StoreRouter writer({.model = kModel, .store = &store_, .link = link});
-  std::vector<int32_t> prompt = SomeTokens(300, 99);
-  EXPECT_TRUE(writer.Ask(prompt).status.ok());
-  writer.Flush();
-  store_.Forget();
-  // The conversation goes on, all of it in the router's own cache.
-  const std::vector<int32_t> more = SomeTokens(200, 98);
-  prompt.insert(prompt.end(), more.begin(), more.end());
-  const StoreRouter::Answer answer = writer.Ask(prompt);
-  EXPECT_GE(answer.cached_tokens, 256);
-  writer.Flush();
+  const auto [prompt, answer] = GoOnAfterALoss(writer);
   StoreRouter reader({.model = kModel, .store = &store_});
   const StoreRouter::Answer hit = reader.Ask(prompt);
   EXPECT_EQ(hit, answer);
@@ -161,14 +166,7 @@ TEST_F(StoreFaultsTest, WhatIsOnItsWayIsNotTakenForLost) {
   link.write_limit = absl::Hours(1);
   StoreRouter writer({.model = kModel, .store = &store_, .link = link});
   const int64_t before = store_.counts().put_kinds[BlockKind::kGlobal];
-  std::vector<int32_t> prompt = SomeTokens(300, 99);
-  EXPECT_TRUE(writer.Ask(prompt).status.ok());
-  writer.Flush();
-  store_.Forget();
-  const std::vector<int32_t> more = SomeTokens(200, 98);
-  prompt.insert(prompt.end(), more.begin(), more.end());
-  EXPECT_TRUE(writer.Ask(prompt).status.ok());
-  writer.Flush();
+  GoOnAfterALoss(writer);
   EXPECT_EQ(store_.counts().put_kinds[BlockKind::kGlobal] - before, 7);
 }
 
