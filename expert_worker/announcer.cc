@@ -5,7 +5,7 @@
 #include <memory>
 #include <utility>
 
-#include "absl/time/clock.h"
+#include "ops/process/clock.h"
 #include "ops/process/cluster_token.h"
 #include "ops/process/log.h"
 #include "proto/membership.grpc.pb.h"
@@ -41,7 +41,7 @@ void Announcer::Announce(const std::string& router) {
   grpc::StatusCode last = grpc::StatusCode::OK;
   for (;;) {
     grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + kCallTimeout));
+    context.set_deadline(ToSystemClock(MonotonicNow() + kCallTimeout));
     if (!options_.token.empty()) context.AddMetadata(kClusterTokenMetadata, options_.token);
     v1::AnnounceReply reply;
     const grpc::Status status = stub->Announce(&context, request, &reply);

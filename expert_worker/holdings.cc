@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "kernels/parallel.h"
 #include "kernels/status_macros.h"
+#include "ops/process/clock.h"
 #include "ops/process/log.h"
 
 namespace coterie {
@@ -148,7 +148,7 @@ void Holdings::Leave(absl::Time deadline) {
   std::unique_lock<std::mutex> lock(mu_);
   description_.set_leaving(true);
   const auto until =
-      std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(deadline - absl::Now());
+      std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(deadline - MonotonicNow());
   const auto is_over = [&] {
     const auto now = PlannerLease::Clock::now();
     return description_.resident_bytes() == 0 || lease_.Holder(now).empty() || now >= until;

@@ -9,7 +9,6 @@
 #include "absl/flags/flag.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "expert_worker/announcer.h"
 #include "expert_worker/channel/wire.h"
 #include "expert_worker/expert_host.h"
@@ -21,6 +20,7 @@
 #include "model/checkpoint.h"
 #include "model/load_flags.h"
 #include "ops/process/available_memory.h"
+#include "ops/process/clock.h"
 #include "ops/process/cluster_token.h"
 #include "ops/process/flags.h"
 #include "ops/process/log.h"
@@ -113,7 +113,7 @@ absl::Status Run(const LoadOptions& load, int num_threads) {
   }
   const absl::Time deadline = process->WaitForDrain();
   // Half of the time to give experts away, the rest to answer what is in hand.
-  service.Leave(absl::Now() + (deadline - absl::Now()) / 2);
+  service.Leave(MonotonicNow() + (deadline - MonotonicNow()) / 2);
   service.Drain(deadline);
   process->Stop(deadline);
   return absl::OkStatus();

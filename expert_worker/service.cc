@@ -12,6 +12,7 @@
 #include "expert_worker/channel/handshake.h"
 #include "expert_worker/channel/wire.h"
 #include "kernels/status_macros.h"
+#include "ops/process/clock.h"
 #include "ops/process/log.h"
 
 namespace coterie {
@@ -118,7 +119,7 @@ void ExpertWorkerService::Drain(absl::Time deadline) {
   metrics_->draining.Set(1);
   for (Session* session : sessions_) session->Drain();
   const auto until =
-      std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(deadline - absl::Now());
+      std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(deadline - MonotonicNow());
   session_ended_.wait_until(lock, until, [&] { return sessions_.empty(); });
 }
 
@@ -292,9 +293,14 @@ absl::Status ExpertWorkerService::Compute(const v1::DispatchRequest& request, Di
   }
   RETURN_IF_ERROR(ReadDispatch(request, batch));
   const auto timeout = TimeoutOf(request);
-  // By the system's clock: ThreadSanitizer does not know waits by the other.
-  std::unique_lock<std::timed_mutex> lock(host_mu_, std::chrono::system_clock::now() + timeout);
-  const auto start = std::chrono::steady_clock::now();
+  // ThreadSanitizer knows waits by the system's clock alone. That may jump: then it waits again.
+  std::unique_lock<std::timed_mutex> lock(host_mu_, std::defer_lock);
+  auto start = std::chrono::steady_clock::now();
+  while (start - arrived <= timeout && !lock.owns_lock()) {
+    const absl::Duration left = absl::FromChrono(arrived + timeout - start);
+    lock.try_lock_until(ToSystemClock(MonotonicNow() + left));
+    start = std::chrono::steady_clock::now();
+  }
   reply->set_queue_ns(static_cast<uint64_t>(std::chrono::nanoseconds(start - arrived).count()));
   metrics_->queue_seconds.Observe(std::chrono::duration<double>(start - arrived).count());
   if (!lock.owns_lock() || start - arrived > timeout) {

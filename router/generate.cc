@@ -11,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "ops/process/clock.h"
 #include "ops/process/flags.h"
 #include "proto/generate.grpc.pb.h"
 
@@ -98,7 +99,7 @@ int Run() {
   auto stub = v1::Generator::NewStub(
       grpc::CreateChannel(absl::GetFlag(FLAGS_router), grpc::InsecureChannelCredentials()));
   grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::GetFlag(FLAGS_timeout)));
+  context.set_deadline(ToSystemClock(MonotonicNow() + absl::GetFlag(FLAGS_timeout)));
   const auto reader = stub->Generate(&context, RequestFromFlags());
   v1::GenerateReply reply, last;
   while (reader->Read(&reply)) {

@@ -7,10 +7,10 @@
 #include "absl/flags/flag.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "kernels/status_macros.h"
 #include "model/load_flags.h"
+#include "ops/process/clock.h"
 #include "ops/process/cluster_token.h"
 #include "ops/process/flags.h"
 #include "ops/process/log.h"
@@ -262,7 +262,7 @@ absl::StatusOr<std::unique_ptr<HttpFrontend>> StartHttp(HttpFrontend::Options op
   LogInfo("serving HTTP", {{"port", http->port()}});
   const absl::Status written = WritePortFile(absl::GetFlag(FLAGS_http_port_file), http->port());
   if (!written.ok()) {
-    http->Stop(absl::Now());
+    http->Stop(MonotonicNow());
     return written;
   }
   return http;
@@ -273,10 +273,10 @@ absl::StatusOr<std::unique_ptr<HttpFrontend>> StartHttp(HttpFrontend::Options op
 absl::Status WaitForJoining(const RouterStack& stack, ServerProcess* process) {
   constexpr absl::Duration kTick = absl::Milliseconds(100);
   process->SetServing(false);
-  const absl::Time deadline = absl::Now() + absl::GetFlag(FLAGS_connect_timeout);
+  const absl::Time deadline = MonotonicNow() + absl::GetFlag(FLAGS_connect_timeout);
   for (;;) {
-    absl::Status status = stack.WaitForWorkers(absl::Now());
-    if (absl::IsFailedPrecondition(status) || (!status.ok() && absl::Now() >= deadline))
+    absl::Status status = stack.WaitForWorkers(MonotonicNow());
+    if (absl::IsFailedPrecondition(status) || (!status.ok() && MonotonicNow() >= deadline))
       return status;
     if (status.ok() || process->WaitForSignal(kTick)) break;
   }
@@ -301,7 +301,7 @@ absl::Status Run(RouterOptions options, HttpFrontend::Options http_options) {
     started = opened.status();
     if (opened.ok()) http = *std::move(opened);
   }
-  const absl::Time deadline = started.ok() ? process->WaitForDrain() : absl::Now();
+  const absl::Time deadline = started.ok() ? process->WaitForDrain() : MonotonicNow();
   stack->Stop(deadline);
   if (http != nullptr) http->Stop(deadline);
   process->Stop(deadline);

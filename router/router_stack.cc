@@ -6,10 +6,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "expert_worker/expert_host.h"
 #include "kernels/isa.h"
 #include "kernels/status_macros.h"
+#include "ops/process/clock.h"
 #include "ops/process/log.h"
 #include "router/openai/public_prompts.h"
 
@@ -71,7 +71,7 @@ absl::StatusOr<std::unique_ptr<RouterStack>> RouterStack::Create(RouterOptions o
   } else {
     s.ConnectWorkers(options, format);
     if (!options.cluster.accept_workers)
-      RETURN_IF_ERROR(s.WaitForWorkers(absl::Now() + options.connect_timeout));
+      RETURN_IF_ERROR(s.WaitForWorkers(MonotonicNow() + options.connect_timeout));
   }
   s.metrics_ = std::make_unique<RouterMetrics>(registry, config.num_layers, config.num_experts);
   const KvType kv_type =

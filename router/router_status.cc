@@ -7,6 +7,7 @@
 
 #include "absl/flags/flag.h"
 #include "absl/time/time.h"
+#include "ops/process/clock.h"
 #include "ops/process/flags.h"
 #include "proto/generate.grpc.pb.h"
 
@@ -62,7 +63,8 @@ int main(int argc, char** argv) {
   const auto stub = coterie::v1::Generator::NewStub(
       grpc::CreateChannel(absl::GetFlag(FLAGS_router), grpc::InsecureChannelCredentials()));
   grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::GetFlag(FLAGS_timeout)));
+  context.set_deadline(
+      coterie::ToSystemClock(coterie::MonotonicNow() + absl::GetFlag(FLAGS_timeout)));
   return absl::GetFlag(FLAGS_expert_load) ? coterie::PrintExpertLoad(*stub, context)
                                           : coterie::PrintStatus(*stub, context);
 }

@@ -16,6 +16,7 @@
 #include "expert_worker/channel/wire.h"
 #include "kernels/check.h"
 #include "kernels/status_macros.h"
+#include "ops/process/clock.h"
 #include "proto/expert.grpc.pb.h"
 
 namespace coterie {
@@ -132,7 +133,7 @@ class GrpcChannel::Link {
   absl::Status WaitConnected(absl::Time deadline) {
     std::unique_lock<std::mutex> lock(mu_);
     const auto until =
-        std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(deadline - absl::Now());
+        std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(deadline - MonotonicNow());
     changed_.wait_until(
         lock, until, [&] { return state_.connected || absl::IsFailedPrecondition(state_.status); });
     return state_.connected ? absl::OkStatus() : state_.status;
@@ -193,7 +194,7 @@ class GrpcChannel::Link {
   absl::Status Call(absl::Duration timeout, absl::string_view what,
                     const std::function<grpc::Status(grpc::ClientContext*)>& call) {
     ASSIGN_OR_RETURN(grpc::ClientContext * context, NewContext());
-    context->set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+    context->set_deadline(ToSystemClock(MonotonicNow() + timeout));
     const grpc::Status status = call(context);
     return status.ok() ? absl::OkStatus() : FromGrpc(status, address(), what);
   }
@@ -247,7 +248,7 @@ class GrpcChannel::Link {
     stream_->Finish(&status, Tag(kFinished));
     void* tag;
     bool ok;
-    const auto deadline = absl::ToChronoTime(absl::Now() + kFinishTimeout);
+    const auto deadline = ToSystemClock(MonotonicNow() + kFinishTimeout);
     if (events_.AsyncNext(&tag, &ok, deadline) == grpc::CompletionQueue::TIMEOUT) {
       context->TryCancel();
       CHECK(events_.Next(&tag, &ok));

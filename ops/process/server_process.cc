@@ -5,29 +5,21 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
-#include <malloc.h>
 
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "kernels/check.h"
 #include "kernels/status_macros.h"
+#include "ops/process/allocator.h"
+#include "ops/process/clock.h"
 #include "ops/process/log.h"
 #include "ops/process/port_file.h"
 #include "ops/process/version.h"
 
 namespace coterie {
 namespace {
-
-// gRPC allocates per message, and glibc gives blocks of 128 KiB and more back to the kernel, so
-// that every large message would fault its pages in again. Keeping them is worth a factor of 4 to
-// 13 on large messages.
-void TuneAllocator() {
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  mallopt(M_TRIM_THRESHOLD, 512 << 20);
-}
 
 // gRPC's own complaints become events of our log.
 void LogFromGrpc(gpr_log_func_args* args) {
@@ -49,7 +41,7 @@ std::string Endpoint(const ServerOptions& options) {
 ServerProcess::ServerProcess(ServerOptions options) : options_(std::move(options)) {}
 
 absl::StatusOr<std::unique_ptr<ServerProcess>> ServerProcess::Create(ServerOptions options) {
-  TuneAllocator();
+  options.keeps_memory ? KeepFreedMemory() : KeepLargeMessages();
   gpr_set_log_function(LogFromGrpc);
   std::unique_ptr<ServerProcess> process(new ServerProcess(std::move(options)));
   // For good: gRPC that ends with its last server waits for its own poller, 10 s now and then. Its
@@ -90,7 +82,7 @@ absl::Status ServerProcess::Start(const std::vector<grpc::Service*>& services,
   drain_signal_.SetSomethingToFinish(true);
   SetServing(true);
   if (absl::Status status = WritePortFile(options_.port_file, port_); !status.ok()) {
-    Stop(absl::Now());
+    Stop(MonotonicNow());
     return status;
   }
   LogInfo("serving", {{"address", options_.listen_address}, {"port", port_}});
@@ -105,12 +97,12 @@ absl::Time ServerProcess::WaitForDrain() {
   drain_signal_.Wait();
   SetServing(false);
   LogInfo("drain began", {{"timeout", options_.drain_timeout}});
-  return absl::Now() + options_.drain_timeout;
+  return MonotonicNow() + options_.drain_timeout;
 }
 
 void ServerProcess::Stop(absl::Time deadline) {
   if (server_ == nullptr) return;
-  server_->Shutdown(absl::ToChronoTime(deadline));
+  server_->Shutdown(ToSystemClock(deadline));
   server_->Wait();
   server_ = nullptr;
   LogInfo("stopped");

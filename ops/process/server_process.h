@@ -46,6 +46,7 @@ struct ServerOptions {
   int metrics_port = 0;
   std::string metrics_port_file;
   absl::Duration drain_timeout = absl::Seconds(30);
+  bool keeps_memory = false;  // KeepFreedMemory (allocator.h)
 };
 
 // From --listen_address, --port, --port_file, --metrics_port, --metrics_port_file, --drain_timeout.

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "kernels/check.h"
+#include "ops/process/clock.h"
 #include "ops/process/log.h"
 
 namespace coterie {
@@ -61,7 +62,7 @@ void Engine::Run() {
   while (WaitForWork()) {
     DropLeavers();
     if (cache_->store() != nullptr) cache_->store()->Collect();
-    scheduler_.Admit(absl::Now());
+    scheduler_.Admit(MonotonicNow());
     Publish();
     WaitForStore();
     RunStep();
@@ -84,7 +85,7 @@ bool Engine::WaitForWork() {
   for (SequencePtr& sequence : std::exchange(arrivals_, {})) scheduler_.Add(std::move(sequence));
   if (!stopping_) return true;
   if (scheduler_.empty()) return false;
-  if (absl::Now() < stop_deadline_) return true;
+  if (MonotonicNow() < stop_deadline_) return true;
   lock.unlock();
   const absl::Status status =
       absl::UnavailableError("this router was stopped before the request was finished");
@@ -92,14 +93,14 @@ bool Engine::WaitForWork() {
     if (!sequence.finished) Finish(&sequence, EndReason::kFailed, status);
     return true;
   };
-  scheduler_.RemoveIf(fail, absl::Now());
+  scheduler_.RemoveIf(fail, MonotonicNow());
   return false;
 }
 
 // Where nothing runs, and those that could are held back, there is nothing to do until then.
 void Engine::WaitForStore() {
   if (scheduler_.num_running() > 0) return;
-  const absl::Duration left = scheduler_.HeldUntil() - absl::Now();
+  const absl::Duration left = scheduler_.HeldUntil() - MonotonicNow();
   if (left == absl::InfiniteDuration() || left <= absl::ZeroDuration()) return;
   std::unique_lock<std::mutex> lock(mu_);
   arrived_.wait_for(lock, absl::ToChronoNanoseconds(std::min(left, kStoreTick)),
@@ -110,7 +111,7 @@ void Engine::WaitForStore() {
 // Sequences that were finished, cancelled or are late leave before the next step, and their memory
 // with them.
 void Engine::DropLeavers() {
-  const absl::Time now = absl::Now();
+  const absl::Time now = MonotonicNow();
   scheduler_.RemoveIf([&](Sequence& sequence) { return Leaves(sequence, now); }, now);
 }
 
@@ -139,7 +140,7 @@ void Engine::RunStep() {
     if (outage_.IsOver()) FailRunning(outage_.status());
     return;
   }
-  const std::vector<Scheduler::Part>& parts = scheduler_.Plan(absl::Now());
+  const std::vector<Scheduler::Part>& parts = scheduler_.Plan(MonotonicNow());
   if (parts.empty()) return;
   rows_.clear();
   int64_t num_prompt_rows = 0;
@@ -152,14 +153,14 @@ void Engine::RunStep() {
     }
   }
   const auto gone = [](const Sequence& sequence) {
-    return sequence.stream->cancelled() || absl::Now() >= sequence.request.deadline;
+    return sequence.stream->cancelled() || MonotonicNow() >= sequence.request.deadline;
   };
-  const absl::Time start = absl::Now();
+  const absl::Time start = MonotonicNow();
   const absl::StatusOr<Tensor> logits = step_->Run(rows_, [&] {
     return std::all_of(parts.begin(), parts.end(),
                        [&](const Scheduler::Part& part) { return gone(*part.sequence); });
   });
-  const absl::Duration took = absl::Now() - start;
+  const absl::Duration took = MonotonicNow() - start;
   metrics_->CountStep(static_cast<int64_t>(rows_.size()), num_prompt_rows,
                       absl::ToDoubleSeconds(took));
   if (cache_->store() != nullptr) cache_->store()->ObservePrefill(num_prompt_rows, took);
@@ -177,7 +178,7 @@ void Engine::RunStep() {
   }
   outage_.End();
   drawn_.clear();
-  const absl::Time computed = absl::Now();
+  const absl::Time computed = MonotonicNow();
   for (const Scheduler::Part& part : parts) {
     scheduler_.Computed(part, computed);
     if (part.end < static_cast<int64_t>(part.sequence->tokens.size())) continue;
@@ -232,7 +233,7 @@ absl::StatusOr<int32_t> Engine::DrawToken(Sequence* sequence, std::span<float> l
 void Engine::TakeToken(Drawn* drawn) {
   Sequence* const sequence = drawn->sequence;
   const EngineRequest& request = sequence->request;
-  CountToken(sequence, absl::Now());
+  CountToken(sequence, MonotonicNow());
   if (!drawn->token.ok()) return Finish(sequence, EndReason::kFailed, drawn->token.status());
   const int32_t token = *drawn->token;
   if (sequence->constraint != nullptr) sequence->constraint->Append(token);
@@ -243,8 +244,9 @@ void Engine::TakeToken(Drawn* drawn) {
   sequence->rules.Append(token);
   const Rails::Verdict verdict = sequence->rails.Append(token);
   metrics_->generated_tokens.Increment();
-  sequence->stream->Put(
-      {.id = token, .logprobs = std::move(drawn->logprobs), .usage = sequence->Usage(absl::Now())});
+  sequence->stream->Put({.id = token,
+                         .logprobs = std::move(drawn->logprobs),
+                         .usage = sequence->Usage(MonotonicNow())});
   if (verdict == Rails::Verdict::kToolLoop) {
     Finish(sequence, EndReason::kToolLoop, absl::OkStatus());
   } else if (verdict == Rails::Verdict::kRepetition) {
@@ -271,7 +273,7 @@ void Engine::Finish(Sequence* sequence, EndReason reason, const absl::Status& st
   sequence->finished = true;
   {
     std::lock_guard<std::mutex> lock(mu_);
-    const absl::Time now = absl::Now();
+    const absl::Time now = MonotonicNow();
     if (reason != EndReason::kFailed) {
       const double gap = last_end_ == absl::InfinitePast() ? seconds_per_request_
                                                            : absl::ToDoubleSeconds(now - last_end_);
@@ -283,7 +285,7 @@ void Engine::Finish(Sequence* sequence, EndReason reason, const absl::Status& st
   sequence->stream->End({.reason = reason,
                          .status = status,
                          .stop_id = stop_id,
-                         .usage = sequence->Usage(absl::Now())});
+                         .usage = sequence->Usage(MonotonicNow())});
 }
 
 void Engine::NoLongerQueued(Sequence* sequence) {

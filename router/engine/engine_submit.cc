@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "kernels/check.h"
 #include "kernels/status_macros.h"
+#include "ops/process/clock.h"
 #include "router/engine/engine.h"
 #include "router/engine/retry_after.h"
 
@@ -96,7 +97,7 @@ absl::StatusOr<std::vector<std::shared_ptr<TokenStream>>> Engine::Submit(
     RETURN_IF_ERROR(CheckQueues(request.tenant, num_choices));
   }
   // The prompts are copied before the lock is taken: they may be long, and the engine waits for it.
-  const absl::Time now = absl::Now();
+  const absl::Time now = MonotonicNow();
   const std::string tenant = request.tenant;
   const std::shared_ptr<TokenLog> log = request.log;
   const int64_t max_tokens = request.max_tokens;

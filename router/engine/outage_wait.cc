@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "ops/process/clock.h"
 #include "ops/process/log.h"
 
 namespace coterie {
@@ -16,13 +17,13 @@ void OutageWait::Begin(ExpertId expert, absl::Status status) {
   expert_ = expert;
   status_ = std::move(status);
   if (under_way()) return WaitForChange(workers_->inbox().num_changes());
-  since_ = absl::Now();
+  since_ = MonotonicNow();
   LogWarning("requests wait for an expert", {{"reason", status_.message()}, {"at_most", at_most_}});
 }
 
 void OutageWait::End() {
   if (!under_way()) return;
-  LogInfo("experts are back, or nobody waits", {{"after", absl::Now() - since_}});
+  LogInfo("experts are back, or nobody waits", {{"after", MonotonicNow() - since_}});
   since_ = absl::InfinitePast();
 }
 
@@ -36,9 +37,9 @@ bool OutageWait::Lasts() {
 }
 
 void OutageWait::WaitForChange(uint64_t seen) {
-  const absl::Time begin = absl::Now();
+  const absl::Time begin = MonotonicNow();
   workers_->inbox().WaitForChange(seen, std::chrono::steady_clock::now() + kTick);
-  waited_ += absl::Now() - begin;
+  waited_ += MonotonicNow() - begin;
 }
 
 }  // namespace coterie

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "ops/process/clock.h"
 #include "router/experts/expert_outage.h"
 #include "router/experts/worker_set.h"
 
@@ -32,7 +33,7 @@ class OutageWait {
   // Under way, and the expert is still away. Waits a little for a worker to come back.
   bool Lasts();
   // Those who wait have waited long enough.
-  bool IsOver() const { return absl::Now() - since_ >= at_most_; }
+  bool IsOver() const { return MonotonicNow() - since_ >= at_most_; }
   // Who is missing, and why.
   const absl::Status& status() const { return status_; }
 

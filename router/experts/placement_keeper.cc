@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "expert_worker/channel/handshake.h"
+#include "ops/process/clock.h"
 #include "ops/process/log.h"
 #include "router/experts/copy_choice.h"
 
@@ -58,7 +58,7 @@ void PlacementKeeper::Run() {
 
 // True when something was moved, and there may be more.
 bool PlacementKeeper::Look() {
-  const absl::Time now = absl::Now();
+  const absl::Time now = MonotonicNow();
   const bool planning = LeaseAll(now);
   SetPlanning(planning);
   return planning && MoveOnce(now);
@@ -175,7 +175,7 @@ bool PlacementKeeper::Order(const Rebalancer::Round& round, const std::vector<in
       continue;
     }
     moved = true;
-    Hear(worker, *replies[i], absl::Now());
+    Hear(worker, *replies[i], MonotonicNow());
     num_loads += static_cast<int64_t>(round.moves[of_round[i]].load.size());
     num_drops += static_cast<int64_t>(round.moves[of_round[i]].drop.size());
   }

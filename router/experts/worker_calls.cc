@@ -4,9 +4,9 @@
 
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "expert_worker/channel/handshake.h"
 #include "kernels/check.h"
+#include "ops/process/clock.h"
 
 namespace coterie {
 namespace {
@@ -41,7 +41,7 @@ std::vector<absl::StatusOr<Reply>> WorkerCalls::CallAll(const std::vector<std::s
   };
   std::vector<std::unique_ptr<Call>> calls;
   grpc::CompletionQueue events;
-  const auto deadline = absl::ToChronoTime(absl::Now() + timeout);
+  const auto deadline = ToSystemClock(MonotonicNow() + timeout);
   for (size_t i = 0; i < addresses.size(); ++i) {
     auto call = std::make_unique<Call>();
     call->context.set_deadline(deadline);

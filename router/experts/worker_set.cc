@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "expert_worker/channel/loopback_channel.h"
 #include "kernels/check.h"
+#include "ops/process/clock.h"
 
 namespace coterie {
 namespace {
@@ -95,7 +95,7 @@ absl::Status WorkerSet::WaitForHomes(absl::Time deadline) const {
     }
     const auto missing = Placement(residents, num_layers_, num_experts_).Missing();
     if (!missing.has_value()) return absl::OkStatus();
-    if (absl::Now() >= deadline) return OutageOf(*missing);
+    if (MonotonicNow() >= deadline) return OutageOf(*missing);
     std::this_thread::sleep_for(kConnectTick);
   }
 }

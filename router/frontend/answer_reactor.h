@@ -4,7 +4,7 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include "absl/time/clock.h"
+#include "ops/process/clock.h"
 #include "router/frontend/answer_writer.h"
 #include "router/frontend/grpc_status.h"
 
@@ -18,7 +18,7 @@ class AnswerReactor final : public AnswerWriter<Reply>, public grpc::ServerWrite
 
   void OnWriteDone(bool ok) override { this->Written(ok); }
   void OnCancel() override {
-    this->Cancel(absl::FromChrono(context_->deadline()) <= absl::Now()
+    this->Cancel(FromSystemClock(context_->deadline()) <= MonotonicNow()
                      ? absl::DeadlineExceededError("the deadline passed")
                      : absl::CancelledError("cancelled by the client"));
   }

@@ -12,8 +12,8 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "ops/process/clock.h"
 #include "router/frontend/answer.h"
 #include "router/frontend/pump.h"
 
@@ -102,7 +102,7 @@ class AnswerWriter : public WriteWatch, public std::enable_shared_from_this<Answ
       current_ = std::move(replies_.front());
       replies_.pop_front();
       writing_ = true;
-      write_began_ = absl::Now();
+      write_began_ = MonotonicNow();
       BeginWrite(&current_);
     } else if (answer_->done()) {
       FinishWith(absl::OkStatus());

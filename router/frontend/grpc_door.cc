@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "kernels/status_macros.h"
+#include "ops/process/clock.h"
 #include "router/frontend/journaled_request.h"
 #include "router/frontend/proto_replies.h"
 #include "router/frontend/proto_requests.h"
@@ -47,7 +47,7 @@ GrpcDoor::~GrpcDoor() {
 
 absl::Status GrpcDoor::FillFromCall(const grpc::CallbackServerContext& context,
                                     CompletionOptions* options) const {
-  options->deadline = absl::FromChrono(context.deadline());
+  options->deadline = FromSystemClock(context.deadline());
   const auto& metadata = context.client_metadata();
   const auto found = metadata.find("authorization");
   const absl::string_view value =
@@ -140,7 +140,7 @@ grpc::ServerWriteReactor<Reply>* GrpcDoor::Resume(grpc::CallbackServerContext* c
     return reactor.get();
   }
   journals_->Find(of_call.tenant, request.request_id(),
-                  std::min(of_call.deadline, absl::Now() + kFindLimit),
+                  std::min(of_call.deadline, MonotonicNow() + kFindLimit),
                   [this, reactor, resume = request, of_call](absl::StatusOr<FoundJournal> found) {
                     if (reactor->finished()) return;
                     if (!found.ok()) return Refuse(reactor.get(), found.status());
@@ -187,7 +187,7 @@ void GrpcDoor::DropStuckWriters() {
       return false;
     });
   }
-  const absl::Time limit = absl::Now() - options_.write_timeout;
+  const absl::Time limit = MonotonicNow() - options_.write_timeout;
   for (const auto& reactor : alive) reactor->DropIfStuckSince(limit);
 }
 

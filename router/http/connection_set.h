@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "ops/process/clock.h"
 
 namespace coterie {
 
@@ -42,7 +43,7 @@ class ConnectionSet {
   // Until none is open, or the deadline.
   void AwaitEmpty(absl::Time deadline) {
     std::unique_lock lock(mu_);
-    emptied_.wait_until(lock, absl::ToChronoTime(deadline), [&] { return open_.empty(); });
+    emptied_.wait_until(lock, ToSystemClock(deadline), [&] { return open_.empty(); });
   }
 
  private:

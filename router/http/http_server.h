@@ -2,7 +2,7 @@
 //
 //   ASSIGN_OR_RETURN(auto server, HttpServer::Start({.port = 8000}, &handler));
 //   …
-//   server->Stop(absl::Now() + absl::Seconds(30));
+//   server->Stop(MonotonicNow() + absl::Seconds(30));
 //
 // It knows requests and answers and nothing of what they mean. Malformed and over-long requests,
 // and those that come too slowly, it answers itself, with an error as OpenAI's clients read it.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "absl/time/clock.h"
+#include "ops/process/clock.h"
 
 namespace coterie {
 namespace {
@@ -40,7 +40,7 @@ void RequestLog::Append(size_t choice, int32_t token) {
 
 void RequestLog::Write(BlockStore* store, absl::Duration keep, JournalMetrics* metrics) {
   if (is_too_large_) return;
-  const absl::Time now = absl::Now();
+  const absl::Time now = MonotonicNow();
   // Again now and then, as it may be lost later and shall not end before the request; soon where
   // nobody has taken it.
   const bool puts_request =

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <utility>
 
-#include "absl/time/clock.h"
+#include "ops/process/clock.h"
 
 namespace coterie {
 namespace {
@@ -47,7 +47,7 @@ std::vector<KvWriter::Done> KvWriter::Collect() {
 bool KvWriter::Flush(absl::Time deadline) {
   std::unique_lock<std::mutex> lock(mu_);
   const auto until =
-      std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(deadline - absl::Now());
+      std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(deadline - MonotonicNow());
   return changed_.wait_until(lock, until, [&] { return queue_.empty() && !writing_; });
 }
 

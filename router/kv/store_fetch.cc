@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "kernels/check.h"
+#include "ops/process/clock.h"
 
 namespace coterie {
 namespace {
@@ -33,7 +33,7 @@ std::vector<ObjectKey> StoreFetch::LookupKeys() const {
 }
 
 void StoreFetch::Found(const absl::StatusOr<std::vector<bool>>& present) {
-  const absl::Time now = absl::Now();
+  const absl::Time now = MonotonicNow();
   const bool good = present.ok() && present->size() == 2 * options_.ids.size();
   if (!good)
     options_.health->Failed(StoreHealth::Call::kLookup, now);
@@ -89,7 +89,7 @@ void StoreFetch::Arrived(size_t index, StoredObject object) {
     if (fits) {
       num_bytes_ += static_cast<int64_t>(object.bytes->size());
       payloads_[index] = std::move(object.bytes);
-      last_news_ = absl::Now();
+      last_news_ = MonotonicNow();
       if (++num_arrived_ == keys_.size()) state_ = State::kFetched;
     } else {
       Fail();
@@ -106,7 +106,7 @@ void StoreFetch::Ended(const absl::Status& status) {
     // Who gave up one that was under way has counted it, who let go of one that had failed has not.
     if (given_up_ && !failed_) return;
     // Before anybody sees the end: the next request goes by it.
-    if (!status.ok()) options_.health->Failed(StoreHealth::Call::kFetch, absl::Now());
+    if (!status.ok()) options_.health->Failed(StoreHealth::Call::kFetch, MonotonicNow());
     news = state_ == State::kFetching;
     if (news) Fail();  // not everything has come
   }

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/time/clock.h"
+#include "ops/process/clock.h"
 #include "router/kv/checkpoint_record.h"
 
 namespace coterie {
@@ -54,7 +54,7 @@ std::shared_ptr<StoreFetch> StoreLink::Lookup(const std::string& tenant,
   // A lookup asks for two objects a block.
   const size_t num_blocks = std::min(tokens.size() / kKvBlockTokens, BlockStore::kKeysMax / 2);
   if (num_blocks == 0) return nullptr;
-  const absl::Time now = absl::Now();
+  const absl::Time now = MonotonicNow();
   const StoreHealth::Ask ask = health_->MayAsk(now);
   metrics_->available.Set(ask == StoreHealth::Ask::kYes ? 1 : 0);
   if (ask == StoreHealth::Ask::kNo) {
@@ -71,7 +71,7 @@ std::shared_ptr<StoreFetch> StoreLink::Lookup(const std::string& tenant,
   return StoreFetch::Begin(
       store_, {.ids = std::move(ids),
                .repr = codec_->repr(),
-               .began = absl::Now(),
+               .began = MonotonicNow(),
                .prompt = options_.patience,
                .patience = goes_on ? std::max(options_.patience, options_.patience_to_go_on)
                                    : options_.patience,
@@ -185,7 +185,7 @@ bool StoreLink::Offer(KvWriter::Job* job) {
     metrics_->dropped_by_router.Increment(static_cast<double>(offered.size()));
     return false;
   }
-  const absl::Time now = absl::Now();
+  const absl::Time now = MonotonicNow();
   for (const auto& [marks, kind] : offered) {
     marks->Of(kind) = true;
     if (kind == BlockKind::kGlobal) marks->offered = now;
