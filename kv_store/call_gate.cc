@@ -3,8 +3,8 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "kv_store/client/wire.h"
+#include "ops/process/clock.h"
 
 namespace coterie {
 
@@ -39,7 +39,7 @@ void CallGate::Close(absl::Time deadline) {
   std::unique_lock<std::mutex> lock(mu_);
   closed_ = true;
   const auto until =
-      std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(deadline - absl::Now());
+      std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(deadline - MonotonicNow());
   left_.wait_until(lock, until, [&] { return num_calls_ == 0; });
 }
 

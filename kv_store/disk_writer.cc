@@ -3,7 +3,7 @@
 #include <chrono>
 #include <utility>
 
-#include "absl/time/clock.h"
+#include "ops/process/clock.h"
 
 namespace coterie {
 
@@ -37,7 +37,7 @@ bool DiskWriter::Flush(absl::Time deadline) {
   std::unique_lock<std::mutex> lock(mu_);
   const uint64_t offered = num_offered_;
   const auto until =
-      std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(deadline - absl::Now());
+      std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(deadline - MonotonicNow());
   return changed_.wait_until(lock, until, [&] { return num_written_ >= offered; });
 }
 

@@ -13,12 +13,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "kv_store/block_id.h"
 #include "kv_store/client/key_list.h"
 #include "kv_store/client/wire.h"
 #include "kv_store/object.h"
+#include "ops/process/clock.h"
 #include "ops/process/flags.h"
 #include "proto/kv.grpc.pb.h"
 
@@ -129,7 +129,7 @@ int Run() {
   const auto stub = v1::KvStore::NewStub(
       grpc::CreateChannel(absl::GetFlag(FLAGS_store), grpc::InsecureChannelCredentials()));
   grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::GetFlag(FLAGS_timeout)));
+  context.set_deadline(ToSystemClock(MonotonicNow() + absl::GetFlag(FLAGS_timeout)));
   context.AddMetadata(kVersionMetadata, absl::StrCat(kWireVersion));
   const std::string command = absl::GetFlag(FLAGS_command);
   if (command == "stats") return Stats(*stub, &context);

@@ -4,7 +4,6 @@
 
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "grpcpp/server_builder.h"
 #include "kernels/status_macros.h"
@@ -14,7 +13,9 @@
 #include "kv_store/metrics.h"
 #include "kv_store/objects_service.h"
 #include "kv_store/service.h"
+#include "kv_store/shared_windows.h"
 #include "kv_store/store_node.h"
+#include "ops/process/clock.h"
 #include "ops/process/flags.h"
 #include "ops/process/log.h"
 #include "ops/process/server_process.h"
@@ -29,6 +30,8 @@ ABSL_FLAG(uint64_t, segment_bytes, uint64_t{256} << 20,
           "Size of its files; at most a quarter of --disk_bytes.");
 ABSL_FLAG(uint64_t, write_queue_bytes, uint64_t{256} << 20,
           "What may wait for the disk; beyond it objects stay in memory only.");
+ABSL_FLAG(bool, shared_memory, true,
+          "Exchanges objects with routers of this machine and user through shared memory.");
 ABSL_FLAG(int, max_calls, 256, "Calls at once; each holds a thread.");
 
 namespace coterie {
@@ -46,21 +49,27 @@ StoreNode::Options OptionsFromFlags() {
 }
 
 absl::Status Run() {
-  ASSIGN_OR_RETURN(auto process, ServerProcess::Create(ServerOptionsFromFlags("kv_store")));
+  ServerOptions server = ServerOptionsFromFlags("kv_store");
+  server.keeps_memory = true;
+  ASSIGN_OR_RETURN(auto process, ServerProcess::Create(std::move(server)));
   std::unique_ptr<FileStore> folder;
   if (const std::string path = absl::GetFlag(FLAGS_folder); !path.empty()) {
     ASSIGN_OR_RETURN(folder, OpenFolder(path));
   }
-  const absl::Time start = absl::Now();
+  const absl::Time start = MonotonicNow();
   ASSIGN_OR_RETURN(const auto node,
                    StoreNode::Create(OptionsFromFlags(), std::move(folder), start));
   if (node->disk() != nullptr) {
     LogInfo("folder read", {{"objects", node->disk()->num_objects()},
                             {"damaged", node->disk()->counts().recovered_gaps},
-                            {"took", absl::Now() - start}});
+                            {"took", MonotonicNow() - start}});
   }
   CallGate gate(absl::GetFlag(FLAGS_max_calls));
-  ObjectsService objects(node.get(), &gate);
+  std::unique_ptr<SharedWindows> windows;
+  if (absl::GetFlag(FLAGS_shared_memory)) {
+    ASSIGN_OR_RETURN(windows, SharedWindows::Start());
+  }
+  ObjectsService objects(node.get(), &gate, windows.get());
   KvStoreService service(node.get(), &objects, &gate);
   const auto metrics = std::make_shared<NodeMetrics>(node.get(), &objects, &gate);
   process->AddMetrics(metrics);

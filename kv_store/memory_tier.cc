@@ -96,19 +96,18 @@ ObjectRef MemoryTier::Drop(const ObjectKey& key) {
   return object;
 }
 
-absl::StatusOr<ObjectRef> MemoryTier::Commit(Reservation reservation,
-                                             std::shared_ptr<const std::string> payload,
+absl::StatusOr<ObjectRef> MemoryTier::Commit(Reservation reservation, Payload payload,
                                              uint64_t checksum, absl::Time now) {
   const ObjectKey& key = reservation.name_.key;
-  if (payload->size() != reservation.size_) {
-    return absl::DataLossError(absl::StrCat("object ", key.Text(), ": ", payload->size(),
+  if (payload.bytes->size() != reservation.size_) {
+    return absl::DataLossError(absl::StrCat("object ", key.Text(), ": ", payload.bytes->size(),
                                             " bytes of ", reservation.size_, " came"));
   }
-  if (ObjectChecksum(key, *payload) != checksum) {
+  if (payload.checksum != checksum) {
     return absl::DataLossError(absl::StrCat("object ", key.Text(), ": its checksum does not fit"));
   }
   const ObjectRef object(new HeldObject(std::move(reservation.name_), std::move(reservation.share_),
-                                        std::move(payload), checksum));
+                                        std::move(payload.bytes), checksum));
   std::lock_guard<std::mutex> lock(mu_);
   if (!objects_.emplace(object->key(), Slot{.object = object}).second)
     return absl::AlreadyExistsError(object->key().Text());
@@ -125,6 +124,12 @@ ObjectRef MemoryTier::Acquire(const ObjectKey& key, absl::Time now) {
   it->second.was_read = true;
   tenants_.at(it->second.object->name().tenant).policy.Touch(key, now);
   return it->second.object;
+}
+
+ObjectRef MemoryTier::Look(const ObjectKey& key) const {
+  std::lock_guard<std::mutex> lock(mu_);
+  const auto it = objects_.find(key);
+  return it == objects_.end() ? nullptr : it->second.object;
 }
 
 bool MemoryTier::Holds(const ObjectKey& key) const {
@@ -167,13 +172,7 @@ void MemoryTier::ForEach(const std::function<void(const ObjectRef&)>& each) cons
     for (const auto& [key, _] : objects_) keys.push_back(key);
   }
   for (const ObjectKey& key : keys) {
-    ObjectRef object;
-    {
-      std::lock_guard<std::mutex> lock(mu_);
-      const auto it = objects_.find(key);
-      if (it != objects_.end()) object = it->second.object;
-    }
-    if (object != nullptr) each(object);
+    if (const ObjectRef object = Look(key); object != nullptr) each(object);
   }
 }
 

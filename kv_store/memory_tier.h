@@ -31,6 +31,7 @@
 #include "kv_store/eviction_policy.h"
 #include "kv_store/hint.h"
 #include "kv_store/object.h"
+#include "kv_store/payload.h"
 
 namespace coterie {
 
@@ -112,12 +113,14 @@ class MemoryTier {
   absl::StatusOr<Reservation> Reserve(ObjectName name, size_t size, absl::Time now);
   // The object, from now on visible. DataLoss when size or checksum do not fit what was written,
   // AlreadyExists when somebody else was first. In both cases the room is free again.
-  absl::StatusOr<ObjectRef> Commit(Reservation reservation,
-                                   std::shared_ptr<const std::string> payload, uint64_t checksum,
+  // checksum: as the writer has sent it.
+  absl::StatusOr<ObjectRef> Commit(Reservation reservation, Payload payload, uint64_t checksum,
                                    absl::Time now);
 
   // Null: not here. Counts as a use.
   ObjectRef Acquire(const ObjectKey& key, absl::Time now);
+  // As Acquire, but not a use.
+  ObjectRef Look(const ObjectKey& key) const;
   bool Holds(const ObjectKey& key) const;
   // A use of each that is here; from the end of a context to its beginning.
   void Touch(std::span<const ObjectKey> keys, absl::Time now);

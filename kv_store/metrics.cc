@@ -94,6 +94,8 @@ std::vector<prometheus::MetricFamily> NodeMetrics::Collect() const {
   f.Counter("kv_store_hints_total", "Hints about contexts", node.hints);
   f.Counter("kv_store_sent_bytes_total", "Payload bytes sent to readers", wire.read_bytes);
   f.Counter("kv_store_received_bytes_total", "Payload bytes taken in", wire.written_bytes);
+  f.Counter("kv_store_shared_memory_bytes_total",
+            "Of those sent and taken in, through shared memory", wire.shared_bytes);
   f.Counter("kv_store_evictions_total", "Objects forgotten for want of room", "tier",
             {{"memory", number(memory_counts.evicted)}, {"disk", number(disk_counts.evicted)}});
   f.Counter("kv_store_evictions_unread_total", "Of those in memory, never read",
@@ -108,6 +110,8 @@ std::vector<prometheus::MetricFamily> NodeMetrics::Collect() const {
              {"write", number(disk_counts.write_errors)},
              {"torn_or_damaged_at_start", number(disk_counts.recovered_gaps)},
              {"refused_at_start", number(disk_counts.refused_segments)}});
+  f.Counter("kv_store_memory_damaged_total",
+            "Objects in memory that did not fit their checksum any more", node.memory_damaged);
   f.Counter("kv_store_disk_written_bytes_total", "Payload bytes written to disk, copies included",
             disk_counts.appended_bytes);
   f.Counter("kv_store_disk_compacted_bytes_total", "Of those, copied to free a segment",
@@ -127,6 +131,8 @@ std::vector<prometheus::MetricFamily> NodeMetrics::Collect() const {
   f.Gauge("kv_store_write_queue_bytes", "Bytes that wait for the disk", node_->write_queue_bytes());
   f.Gauge("kv_store_journals", "Requests' journals held", node_->journals().size());
   f.Gauge("kv_store_calls", "Calls in hand", static_cast<uint64_t>(gate_->num_calls()));
+  f.Gauge("kv_store_windows", "Routers that share memory with this node",
+          objects_->windows() == nullptr ? 0 : objects_->windows()->size());
   f.Gauge("kv_store_sealed", "1 when no more objects are taken", objects_->sealed() ? 1 : 0);
   return f.Take();
 }

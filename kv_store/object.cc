@@ -1,6 +1,9 @@
 #include "kv_store/object.h"
 
 #include <xxhash.h>
+#if defined(__x86_64__)
+#include <xxh_x86dispatch.h>  // the widest instructions that there are
+#endif
 
 #include <algorithm>
 
@@ -27,10 +30,13 @@ std::optional<ObjectKey> ReadKey(absl::string_view bytes) {
 }
 
 uint64_t ObjectChecksum(const ObjectKey& key, std::span<const char> payload) {
+  return XXH3_64bits_withSeed(payload.data(), payload.size(), ChecksumSeed(key));
+}
+
+uint64_t ChecksumSeed(const ObjectKey& key) {
   std::string name;
   AppendKey(key, &name);
-  return XXH3_64bits_withSeed(payload.data(), payload.size(),
-                              XXH3_64bits(name.data(), name.size()));
+  return XXH3_64bits(name.data(), name.size());
 }
 
 }  // namespace coterie

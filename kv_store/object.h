@@ -28,6 +28,7 @@ std::optional<ObjectKey> ReadKey(absl::string_view bytes);
 // XXH3, 64 bits, of the payload, seeded with that of the key: a payload under another's name is
 // as wrong as a damaged one.
 uint64_t ObjectChecksum(const ObjectKey& key, std::span<const char> payload);
+uint64_t ChecksumSeed(const ObjectKey& key);
 
 struct ObjectName {
   ObjectKey key;

@@ -6,10 +6,10 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "kv_store/client/key_list.h"
 #include "kv_store/client/wire.h"
+#include "ops/process/clock.h"
 
 namespace coterie {
 namespace {
@@ -30,8 +30,8 @@ grpc::Status ToGrpc(const absl::Status& status) {
 
 // By when the work of a call must have ended, so that its answer still arrives.
 absl::Time DeadlineOf(const grpc::ServerContext& context) {
-  const absl::Time now = absl::Now();
-  return now + (absl::FromChrono(context.deadline()) - now) * 0.9;
+  const absl::Time now = MonotonicNow();
+  return now + (FromSystemClock(context.deadline()) - now) * 0.9;
 }
 
 }  // namespace
@@ -55,6 +55,7 @@ grpc::Status KvStoreService::Describe(grpc::ServerContext*, const v1::DescribeSt
   }
   reply->set_write_queue_bytes(node_->write_queue_bytes());
   reply->set_journals(node_->journals().size());
+  if (objects_->windows() != nullptr) reply->set_shared_memory(objects_->windows()->socket_name());
   for (const auto& [tenant, bytes] : memory.tenant_bytes())
     (*reply->mutable_tenant_bytes())[tenant] = bytes;
   return grpc::Status::OK;
@@ -66,7 +67,7 @@ grpc::Status KvStoreService::Find(grpc::ServerContext* context, const v1::FindRe
   if (!pass.status().ok()) return pass.status();
   const absl::StatusOr<std::vector<ObjectKey>> keys = ReadKeys(request->keys());
   if (!keys.ok()) return gate_->Refuse(std::string(keys.status().message()));
-  reply->set_present(WriteBits(node_->Find(*keys, absl::Now())));
+  reply->set_present(WriteBits(node_->Find(*keys, MonotonicNow())));
   return grpc::Status::OK;
 }
 
@@ -78,7 +79,7 @@ grpc::Status KvStoreService::Hint(grpc::ServerContext* context, const v1::HintRe
   if (!keys.ok()) return gate_->Refuse(std::string(keys.status().message()));
   if (!v1::HintKind_IsValid(request->hint()))
     return gate_->Refuse(absl::StrFormat("hint %d is not known", request->hint()));
-  node_->Hint(*keys, static_cast<StoreHint>(request->hint()), absl::Now());
+  node_->Hint(*keys, static_cast<StoreHint>(request->hint()), MonotonicNow());
   return grpc::Status::OK;
 }
 
@@ -90,7 +91,7 @@ grpc::Status KvStoreService::PutJournal(grpc::ServerContext* context,
   const auto longest = static_cast<uint64_t>(absl::ToInt64Milliseconds(kJournalKeepMax));
   const absl::Duration keep =
       absl::Milliseconds(static_cast<int64_t>(std::min(request->keep_ms(), longest)));
-  const absl::Time now = absl::Now();
+  const absl::Time now = MonotonicNow();
   const absl::Status status = node_->journals().Put(
       request->request_id(), {request->version(), request->journal()}, now + keep, now);
   if (absl::IsInvalidArgument(status)) return gate_->Refuse(std::string(status.message()));
@@ -102,7 +103,8 @@ grpc::Status KvStoreService::GetJournal(grpc::ServerContext* context,
                                         v1::GetJournalReply* reply) {
   const CallGate::Pass pass = gate_->Enter(*context);
   if (!pass.status().ok()) return pass.status();
-  absl::StatusOr<StoredJournal> journal = node_->journals().Get(request->request_id(), absl::Now());
+  absl::StatusOr<StoredJournal> journal =
+      node_->journals().Get(request->request_id(), MonotonicNow());
   if (!journal.ok()) return ToGrpc(journal.status());
   reply->set_version(journal->version);
   reply->set_journal(std::move(journal->bytes));
@@ -132,11 +134,15 @@ grpc::Status KvStoreService::Scan(grpc::ServerContext* context, const v1::ScanRe
   return grpc::Status::OK;
 }
 
-grpc::Status KvStoreService::Verify(grpc::ServerContext* context, const v1::VerifyRequest*,
+grpc::Status KvStoreService::Verify(grpc::ServerContext* context, const v1::VerifyRequest* request,
                                     v1::VerifyReply* reply) {
   const CallGate::Pass pass = gate_->Enter(*context);
   if (!pass.status().ok()) return pass.status();
-  const StoreNode::Verified verified = node_->Verify(DeadlineOf(*context));
+  const absl::StatusOr<std::vector<ObjectKey>> keys = ReadKeys(request->keys());
+  if (!keys.ok()) return gate_->Refuse(std::string(keys.status().message()));
+  const absl::Time deadline = DeadlineOf(*context);
+  const StoreNode::Verified verified =
+      keys->empty() ? node_->Verify(deadline) : node_->Verify(*keys, deadline);
   reply->set_sound(verified.num_sound);
   reply->set_damaged(verified.num_damaged);
   return grpc::Status::OK;

@@ -2,9 +2,9 @@
 
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "kernels/status_macros.h"
 #include "kv_store/segment.h"
+#include "ops/process/clock.h"
 #include "ops/process/log.h"
 
 namespace coterie {
@@ -27,7 +27,7 @@ absl::StatusOr<std::unique_ptr<StoreNode>> StoreNode::Create(Options options,
 
 void StoreNode::WriteBehind(const HeldObject& object) {
   const absl::Status status =
-      disk_->Append(object.name(), object.payload(), object.checksum(), absl::Now());
+      disk_->Append(object.name(), object.payload(), object.checksum(), MonotonicNow());
   if (status.ok()) return;
   ++counts_.write_behind_dropped;
   LogDebug("object not on disk", {{"object", object.key().Text()}, {"reason", status.message()}});
@@ -68,7 +68,8 @@ ObjectRef StoreNode::Promote(const ObjectKey& key, absl::Time now) {
   absl::StatusOr<DiskTier::Loaded> loaded = disk_->Read(key);
   if (!loaded.ok()) return nullptr;
   absl::StatusOr<ObjectRef> object =
-      memory_.Commit(*std::move(reservation), std::move(loaded->payload), loaded->checksum, now);
+      memory_.Commit(*std::move(reservation), {std::move(loaded->payload), loaded->checksum},
+                     loaded->checksum, now);
   if (!object.ok()) return memory_.Acquire(key, now);
   const ObjectKey keys[] = {key};
   disk_->Touch(keys, now);
@@ -82,8 +83,8 @@ absl::StatusOr<Reservation> StoreNode::Reserve(ObjectName name, size_t size, abs
   return reservation;
 }
 
-absl::Status StoreNode::Commit(Reservation reservation, std::shared_ptr<const std::string> payload,
-                               uint64_t checksum, absl::Time now) {
+absl::Status StoreNode::Commit(Reservation reservation, Payload payload, uint64_t checksum,
+                               absl::Time now) {
   absl::StatusOr<ObjectRef> object =
       memory_.Commit(std::move(reservation), std::move(payload), checksum, now);
   if (absl::IsDataLoss(object.status())) ++counts_.refused_damaged;
@@ -119,24 +120,46 @@ void StoreNode::List(const std::function<bool(const Listed&)>& each) const {
 
 StoreNode::Verified StoreNode::Verify(absl::Time deadline) {
   Verified verified;
-  std::vector<ObjectKey> damaged;
   memory_.ForEach([&](const ObjectRef& object) {
-    if (absl::Now() > deadline) return;
-    const bool is_sound = ObjectChecksum(object->key(), object->payload()) == object->checksum();
-    ++(is_sound ? verified.num_sound : verified.num_damaged);
-    if (!is_sound) damaged.push_back(object->key());
+    if (MonotonicNow() <= deadline) VerifyInMemory(*object, &verified);
   });
-  for (const ObjectKey& key : damaged) memory_.Remove(key);
   if (disk_ == nullptr) return verified;
   std::vector<ObjectKey> keys;
   disk_->ForEach([&](const ObjectName& name, uint64_t) { keys.push_back(name.key); });
   for (const ObjectKey& key : keys) {
-    if (absl::Now() > deadline) break;
-    const absl::Status status = disk_->Read(key).status();
-    if (status.ok()) ++verified.num_sound;
-    if (absl::IsDataLoss(status) || absl::IsUnavailable(status)) ++verified.num_damaged;
+    if (MonotonicNow() > deadline) break;
+    VerifyOnDisk(key, &verified);
   }
   return verified;
+}
+
+StoreNode::Verified StoreNode::Verify(std::span<const ObjectKey> keys, absl::Time deadline) {
+  Verified verified;
+  for (const ObjectKey& key : keys) {
+    if (MonotonicNow() > deadline) break;
+    if (const ObjectRef object = memory_.Look(key); object != nullptr)
+      VerifyInMemory(*object, &verified);
+    if (disk_ != nullptr) VerifyOnDisk(key, &verified);
+  }
+  return verified;
+}
+
+void StoreNode::VerifyInMemory(const HeldObject& object, Verified* verified) {
+  if (ObjectChecksum(object.key(), object.payload()) == object.checksum()) {
+    ++verified->num_sound;
+    return;
+  }
+  ++verified->num_damaged;
+  ++counts_.memory_damaged;
+  memory_.Remove(object.key());
+  LogWarning("object lost", {{"object", object.key().Text()},
+                             {"reason", "in memory it does not fit its checksum any more"}});
+}
+
+void StoreNode::VerifyOnDisk(const ObjectKey& key, Verified* verified) {
+  const absl::Status status = disk_->Read(key).status();
+  if (status.ok()) ++verified->num_sound;
+  if (absl::IsDataLoss(status) || absl::IsUnavailable(status)) ++verified->num_damaged;
 }
 
 bool StoreNode::Flush(absl::Time deadline) {
@@ -155,6 +178,7 @@ StoreNode::Counts StoreNode::counts() const {
           .disk_hits = counts_.disk_hits,
           .misses = counts_.misses,
           .write_behind_dropped = counts_.write_behind_dropped,
+          .memory_damaged = counts_.memory_damaged,
           .hints = counts_.hints};
 }
 

@@ -26,6 +26,7 @@
 #include "kv_store/journal_table.h"
 #include "kv_store/memory_tier.h"
 #include "kv_store/object.h"
+#include "kv_store/payload.h"
 
 namespace coterie {
 
@@ -41,6 +42,7 @@ class StoreNode {
     uint64_t stored = 0, refused_damaged = 0, refused_full = 0;
     uint64_t memory_hits = 0, disk_hits = 0, misses = 0;
     uint64_t write_behind_dropped = 0;
+    uint64_t memory_damaged = 0;  // found by Verify
     uint64_t hints = 0;
   };
   struct Listed {
@@ -64,8 +66,7 @@ class StoreNode {
 
   // As MemoryTier: reserve, gather, commit. AlreadyExists also for what is on disk.
   absl::StatusOr<Reservation> Reserve(ObjectName name, size_t size, absl::Time now);
-  absl::Status Commit(Reservation reservation, std::shared_ptr<const std::string> payload,
-                      uint64_t checksum, absl::Time now);
+  absl::Status Commit(Reservation reservation, Payload payload, uint64_t checksum, absl::Time now);
 
   // keys: a context, from its beginning to its end, as far as this node may hold it.
   void Hint(std::span<const ObjectKey> keys, StoreHint hint, absl::Time now);
@@ -75,8 +76,10 @@ class StoreNode {
   // Every object, in no order; false from `each` ends it.
   void List(const std::function<bool(const Listed&)>& each) const;
   // Reads every object of the disk and compares checksums, and those in memory too; damaged ones
-  // are forgotten. Stops at the deadline.
+  // are forgotten, in the tier where they are. Stops at the deadline.
   Verified Verify(absl::Time deadline);
+  // These alone.
+  Verified Verify(std::span<const ObjectKey> keys, absl::Time deadline);
   // Waits until all that is committed is on disk; false at the deadline. True without a disk.
   bool Flush(absl::Time deadline);
 
@@ -91,13 +94,15 @@ class StoreNode {
 
   void WriteBehind(const HeldObject& object);
   ObjectRef Promote(const ObjectKey& key, absl::Time now);
+  void VerifyInMemory(const HeldObject& object, Verified* verified);
+  void VerifyOnDisk(const ObjectKey& key, Verified* verified);
 
   MemoryTier memory_;
   JournalTable journals_;
   std::unique_ptr<DiskTier> disk_;  // null: none
   struct {
     std::atomic<uint64_t> stored{0}, refused_damaged{0}, refused_full{0}, memory_hits{0},
-        disk_hits{0}, misses{0}, write_behind_dropped{0}, hints{0};
+        disk_hits{0}, misses{0}, write_behind_dropped{0}, memory_damaged{0}, hints{0};
   } counts_;
   std::unique_ptr<DiskWriter> writer_;  // last: its thread uses the above
 };

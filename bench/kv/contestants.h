@@ -28,7 +28,9 @@ ObjectKey ExtentKey(int n);
 // Of servers.h, at these addresses; extents of so many bytes.
 Contestant EchoContestant(const std::string& address, size_t bytes);
 Contestant PlainContestant(const std::string& address, size_t bytes);
-Contestant StoreContestant(const std::string& name, const std::string& address, size_t bytes);
+// shares_memory: with its clients; they begin when they do.
+Contestant StoreContestant(const std::string& name, const std::string& address, size_t bytes,
+                           bool shares_memory);
 Contestant LimitContestant(const std::string& address, size_t bytes);
 Contestant RedisContestant(const std::string& address, size_t bytes);
 

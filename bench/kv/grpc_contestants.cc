@@ -95,7 +95,8 @@ Contestant PlainContestant(const std::string& address, size_t bytes) {
           }};
 }
 
-Contestant StoreContestant(const std::string& name, const std::string& address, size_t bytes) {
+Contestant StoreContestant(const std::string& name, const std::string& address, size_t bytes,
+                           bool shares_memory) {
   const auto forget = [address] {
     const auto stub = v1::KvStore::NewStub(NewChannel(address));
     grpc::ClientContext context;
@@ -106,11 +107,17 @@ Contestant StoreContestant(const std::string& name, const std::string& address, 
     v1::EvictReply reply;
     CHECK(stub->Evict(&context, request, &reply).ok());
   };
-  const auto connect = [address, bytes] {
+  const auto connect = [address, bytes, shares_memory] {
     const std::shared_ptr<GrpcBlockStore> store =
         *GrpcBlockStore::Create({.members = {address},
                                  .put_queue_bytes = size_t{4} << 30,
                                  .put_timeout = absl::Seconds(60)});
+    std::promise<void> found;
+    store->Find({ExtentKey(0)}, absl::Now() + absl::Seconds(60),
+                [&](const absl::StatusOr<std::vector<bool>>&) { found.set_value(); });
+    found.get_future().wait();
+    while (shares_memory && store->counts().members_sharing_memory == 0)
+      absl::SleepFor(absl::Milliseconds(1));
     return Contestant::Client{[store, bytes](int from, int to) {
                                 const auto payload =
                                     std::make_shared<const std::string>(ExtentPayload(from, bytes));

@@ -23,7 +23,9 @@
 #include "kv_store/object.h"
 #include "kv_store/objects_service.h"
 #include "kv_store/service.h"
+#include "kv_store/shared_windows.h"
 #include "kv_store/store_node.h"
+#include "ops/process/allocator.h"
 #include "proto/kv.grpc.pb.h"
 
 namespace coterie {
@@ -114,11 +116,14 @@ void ServePlain(int port_fd) {
   ServeGrpc({&objects, &echo}, "", port_fd);
 }
 
-void ServeStore(const std::string& unix_address, int port_fd) {
+void ServeStore(const std::string& unix_address, bool shares_memory, int port_fd) {
+  KeepFreedMemory();
   const auto node =
       *StoreNode::Create({.memory = {.capacity_bytes = size_t{4} << 30}}, nullptr, absl::Now());
   CallGate gate(256);
-  ObjectsService objects(node.get(), &gate);
+  std::unique_ptr<SharedWindows> windows;
+  if (shares_memory) windows = *SharedWindows::Start();
+  ObjectsService objects(node.get(), &gate, windows.get());
   KvStoreService service(node.get(), &objects, &gate);
   ServeGrpc({&service, &objects}, unix_address, port_fd);
 }

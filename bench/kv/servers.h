@@ -30,7 +30,7 @@ void ServeLimit(int port_fd);
 // KvObjects by generated code, and an echo of bytes as KvStore.Find.
 void ServePlain(int port_fd);
 // A kv_store without a disk, also at a Unix socket.
-void ServeStore(const std::string& unix_address, int port_fd);
+void ServeStore(const std::string& unix_address, bool shares_memory, int port_fd);
 
 }  // namespace coterie
 

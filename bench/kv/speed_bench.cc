@@ -4,15 +4,15 @@
 // Bytes of a payload cross: memory to socket (one copy by the kernel), socket to memory (one more),
 // into one piece (one of ours), and each end reads them once for a checksum. So the best possible
 // is the loopback limit, measured first: a socket that is written and read with nothing behind it.
+// Through shared memory: one copy by the writer, one by the reader, and the checksums.
 //
 // Rows: the limit; a gRPC echo of `bytes` by generated code (counted both ways); the same service
-// as ours by generated code; Redis, if --redis names one; our node, by TCP and by a Unix socket.
-// Each with one and with --clients clients, which share what is read. All servers are processes of
-// their own.
+// as ours by generated code; Redis, if --redis names one; our node, by TCP, by a Unix socket and
+// through shared memory. Each with one and with --clients clients, which share what is read. All
+// servers are processes of their own.
 //
 //   redis-server --port 6399 --save '' --appendonly no &
 //   speed_bench --redis=127.0.0.1:6399
-#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "absl/flags/flag.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -31,12 +32,14 @@
 #include "bench/kv/servers.h"
 #include "kernels/check.h"
 #include "kv_store/client/grpc_block_store.h"
+#include "ops/process/allocator.h"
 #include "ops/process/flags.h"
 
 ABSL_FLAG(int, extent_bytes, 5 << 20, "Size of a payload.");
-ABSL_FLAG(int, extents, 64, "How many are written and read by all clients together.");
+ABSL_FLAG(int, extents, 256, "How many are written and read by all clients together.");
 ABSL_FLAG(int, rounds, 5, "Medians of so many.");
 ABSL_FLAG(int, clients, 8, "Clients at once, beside one.");
+ABSL_FLAG(std::string, only, "", "Rows whose names contain this.");
 ABSL_FLAG(std::string, redis, "", "HOST:PORT of a Redis; empty: none.");
 
 namespace coterie {
@@ -87,24 +90,26 @@ void FindLatency(const std::string& address) {
 
 int Run() {
   // As every process of ours does (ServerProcess); the others gain by it too.
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  mallopt(M_TRIM_THRESHOLD, 512 << 20);
+  KeepLargeMessages();
   const std::string unix_address = absl::StrCat("unix-abstract:coterie-kv-bench-", getpid());
   const Server limit(ServeLimit);
   const Server plain(ServePlain);
-  const Server store([&](int port_fd) { ServeStore(unix_address, port_fd); });
+  const Server store([&](int port_fd) { ServeStore(unix_address, false, port_fd); });
+  const Server sharing([](int port_fd) { ServeStore("", true, port_fd); });
   const auto bytes = static_cast<size_t>(absl::GetFlag(FLAGS_extent_bytes));
   std::vector<Contestant> contestants = {LimitContestant(limit.address(), bytes),
                                          EchoContestant(plain.address(), bytes),
                                          PlainContestant(plain.address(), bytes)};
   if (const std::string redis = absl::GetFlag(FLAGS_redis); !redis.empty())
     contestants.push_back(RedisContestant(redis, bytes));
-  contestants.push_back(StoreContestant("kv_store", store.address(), bytes));
-  contestants.push_back(StoreContestant("kv_store, Unix socket", unix_address, bytes));
+  contestants.push_back(StoreContestant("kv_store", store.address(), bytes, false));
+  contestants.push_back(StoreContestant("kv_store, Unix socket", unix_address, bytes, false));
+  contestants.push_back(StoreContestant("kv_store, shared memory", sharing.address(), bytes, true));
   const int many = absl::GetFlag(FLAGS_clients);
   std::printf("GB/s of extents of %d bytes\nwhat,write 1,read 1,write %d,read %d\n",
               absl::GetFlag(FLAGS_extent_bytes), many, many);
   for (const Contestant& contestant : contestants) {
+    if (!absl::StrContains(contestant.name, absl::GetFlag(FLAGS_only))) continue;
     std::printf("%s", contestant.name.c_str());
     for (const int clients : {1, many}) {
       for (const bool is_read : {false, true})

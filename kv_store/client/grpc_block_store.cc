@@ -8,12 +8,12 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "kernels/check.h"
 #include "kv_store/client/chain_memory.h"
 #include "kv_store/client/node_link.h"
 #include "kv_store/client/rendezvous.h"
 #include "kv_store/client/task_thread.h"
+#include "ops/process/clock.h"
 
 namespace coterie {
 namespace {
@@ -119,7 +119,7 @@ class GrpcBlockStore::GetOperation : public std::enable_shared_from_this<GetOper
       }
       num_waiting_ = round.size();
     }
-    const absl::Time now = absl::Now();
+    const absl::Time now = MonotonicNow();
     if (round.empty() || now >= deadline_) return Finish();
     const absl::Time until = is_last ? deadline_ : now + (deadline_ - now) / 2;
     for (auto& [member, which] : round) Ask(member, std::move(which), until);
@@ -370,6 +370,7 @@ GrpcBlockStore::Counts GrpcBlockStore::counts() const {
     counts.put_present += of_link.put_present;
     counts.put_dropped += of_link.put_dropped;
     counts.members_usable += link->IsUsable() ? 1 : 0;
+    counts.members_sharing_memory += link->SharesMemory() ? 1 : 0;
   }
   return counts;
 }

@@ -38,6 +38,7 @@ class GrpcBlockStore : public BlockStore {
     uint64_t failed_calls = 0;
     uint64_t put_objects = 0, put_present = 0, put_dropped = 0;
     size_t members_usable = 0;
+    size_t members_sharing_memory = 0;  // those on this machine, once they have a window
   };
 
   // InvalidArgument: no members, one named twice, or no copies.

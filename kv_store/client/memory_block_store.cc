@@ -5,12 +5,12 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/time/clock.h"
 #include "kernels/check.h"
 #include "kv_store/client/task_thread.h"
 #include "kv_store/journal_table.h"
 #include "kv_store/memory_tier.h"
 #include "kv_store/object.h"
+#include "ops/process/clock.h"
 
 namespace coterie {
 
@@ -30,7 +30,7 @@ class MemoryBlockStore::Core {
   void Post(absl::Time deadline, Call call) {
     thread_.Post([this, deadline, call = std::move(call)] {
       if (closing_) return call(absl::CancelledError("the store is closing"));
-      if (absl::Now() > deadline)
+      if (MonotonicNow() > deadline)
         return call(absl::DeadlineExceededError("the store was busy until the deadline"));
       call(absl::OkStatus());
     });
@@ -53,7 +53,7 @@ void MemoryBlockStore::Find(std::vector<ObjectKey> keys, absl::Time deadline, Fi
     if (!verdict.ok()) return done(verdict);
     std::vector<bool> present(keys.size());
     for (size_t i = 0; i < keys.size(); ++i) present[i] = core->tier().Holds(keys[i]);
-    core->tier().Touch(keys, absl::Now());
+    core->tier().Touch(keys, MonotonicNow());
     done(std::move(present));
   });
 }
@@ -64,12 +64,12 @@ void MemoryBlockStore::Get(std::vector<ObjectKey> keys, absl::Time deadline, Get
                          done = std::move(done)](const absl::Status& verdict) {
     for (size_t i = 0; i < keys.size(); ++i) {
       StoredObject object{keys[i], nullptr};
-      const ObjectRef held = verdict.ok() ? core->tier().Acquire(keys[i], absl::Now()) : nullptr;
+      const ObjectRef held = verdict.ok() ? core->tier().Acquire(keys[i], MonotonicNow()) : nullptr;
       // It holds the object, which holds its memory.
       if (held != nullptr) object.bytes = {held, &held->payload()};
       each(i, std::move(object));
     }
-    if (verdict.ok()) core->tier().Touch(keys, absl::Now());
+    if (verdict.ok()) core->tier().Touch(keys, MonotonicNow());
     done(verdict);
   });
 }
@@ -80,11 +80,12 @@ bool MemoryBlockStore::Put(std::vector<StoredObject> objects, PutOptions options
     const ObjectKey& key = objects[i].key;
     ObjectName name{key, options.parents.empty() ? key : options.parents[i], options.tenant};
     auto reservation =
-        core_->tier().Reserve(std::move(name), objects[i].bytes->size(), absl::Now());
+        core_->tier().Reserve(std::move(name), objects[i].bytes->size(), MonotonicNow());
     if (!reservation.ok()) continue;  // held already, or too much
     const uint64_t checksum = ObjectChecksum(key, *objects[i].bytes);
     core_->tier()
-        .Commit(*std::move(reservation), std::move(objects[i].bytes), checksum, absl::Now())
+        .Commit(*std::move(reservation), {std::move(objects[i].bytes), checksum}, checksum,
+                MonotonicNow())
         .status()
         .IgnoreError();
   }
@@ -92,12 +93,12 @@ bool MemoryBlockStore::Put(std::vector<StoredObject> objects, PutOptions options
 }
 
 void MemoryBlockStore::Hint(ObjectKey leaf, StoreHint hint) {
-  core_->tier().Hint({&leaf, 1}, hint, absl::Now());
+  core_->tier().Hint({&leaf, 1}, hint, MonotonicNow());
 }
 
 void MemoryBlockStore::PutJournal(std::string request_id, uint64_t version, std::string bytes,
                                   absl::Duration keep, JournalKept kept) {
-  const absl::Time now = absl::Now();
+  const absl::Time now = MonotonicNow();
   const absl::Status put =
       core_->journals().Put(std::move(request_id), {version, std::move(bytes)}, now + keep, now);
   if (kept) kept(put.ok() || absl::IsFailedPrecondition(put));
@@ -107,7 +108,7 @@ void MemoryBlockStore::GetJournal(std::string request_id, absl::Time deadline, J
   core_->Post(deadline, [core = core_.get(), id = std::move(request_id),
                          done = std::move(done)](const absl::Status& verdict) {
     if (!verdict.ok()) return done(verdict);
-    done(core->journals().Get(id, absl::Now()));
+    done(core->journals().Get(id, MonotonicNow()));
   });
 }
 

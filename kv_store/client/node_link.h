@@ -21,6 +21,7 @@
 #include "absl/time/time.h"
 #include "kv_store/block_id.h"
 #include "kv_store/client/block_store.h"
+#include "kv_store/client/put_queue.h"
 #include "kv_store/hint.h"
 #include "kv_store/journal_table.h"
 #include "kv_store/object.h"
@@ -43,16 +44,11 @@ class NodeLink {
     uint64_t put_present = 0;  // were there already
     uint64_t put_dropped = 0;  // queue full, node gone, refused
   };
-  struct PutObject {
-    ObjectName name;
-    std::shared_ptr<const std::string> bytes;
-  };
-
   // An object as it came; null: it is not there, or is damaged. index: into the keys asked.
   using Each = std::function<void(size_t index, const ObjectName& name,
                                   std::shared_ptr<const std::string> bytes)>;
 
-  explicit NodeLink(Options options);
+  explicit NodeLink(const Options& options);
   ~NodeLink();
   // Ends what is under way with Cancelled, and returns when no callback is running. Calls from now
   // on end at once, on the caller's thread.
@@ -62,6 +58,8 @@ class NodeLink {
 
   // False while the node is left alone.
   bool IsUsable() const;
+  // Payloads of calls that begin now go through shared memory, as far as there is room.
+  bool SharesMemory() const;
 
   void Find(const std::vector<ObjectKey>& keys, absl::Time deadline, BlockStore::FindDone done);
   // `each` comes in the order of keys, and not for those after the one at which a call fails.

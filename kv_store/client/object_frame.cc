@@ -133,12 +133,11 @@ size_t ObjectFrame::payload_bytes() const {
   return bytes;
 }
 
-std::shared_ptr<const std::string> ObjectFrame::CopyPayload() const {
-  auto bytes = std::make_shared<std::string>();
-  bytes->reserve(payload_bytes());
+Payload ObjectFrame::GatherPayload() const {
+  PayloadGatherer gatherer(name.key, payload_bytes());
   for (const grpc::Slice& slice : payload_)
-    bytes->append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-  return bytes;
+    CHECK(gatherer.Add({reinterpret_cast<const char*>(slice.begin()), slice.size()}));
+  return gatherer.Take();
 }
 
 void ObjectFrame::SetPayload(const std::string& bytes, std::shared_ptr<const void> holder) {
@@ -166,13 +165,18 @@ void ObjectFrame::Serialize(grpc::ByteBuffer* buffer) const {
   message.set_missing(missing);
   if (!(name.parent == name.key)) AppendKey(name.parent, message.mutable_parent());
   message.set_tenant(name.tenant);
+  if (shared) {
+    message.mutable_shared()->set_position(shared->position);
+    message.mutable_shared()->set_bytes(shared->bytes);
+    message.mutable_shared()->set_total_bytes(shared->total_bytes);
+  }
   std::string head = message.SerializeAsString();
-  if (!missing) {
+  if (!missing && !shared) {
     AppendVarint(kPayloadField << 3 | kLengthDelimited, &head);
     AppendVarint(payload_bytes(), &head);
   }
   std::vector<grpc::Slice> slices = {grpc::Slice(head)};
-  if (!missing) slices.insert(slices.end(), payload_.begin(), payload_.end());
+  if (!missing && !shared) slices.insert(slices.end(), payload_.begin(), payload_.end());
   grpc::ByteBuffer made(slices.data(), slices.size());
   buffer->Swap(&made);
 }
@@ -209,7 +213,10 @@ void ObjectFrame::Parse(grpc::ByteBuffer* buffer) {
   name = {*key, *parent, message.tenant()};
   checksum = message.checksum();
   missing = message.missing();
+  if (const v1::SharedPayload& piece = message.shared(); message.has_shared())
+    shared = {piece.position(), piece.bytes(), piece.total_bytes()};
   payload_ = cursor.Rest();
+  if (shared && !payload_.empty()) malformed = "a payload here and in shared memory";
 }
 
 }  // namespace coterie

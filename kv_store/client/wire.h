@@ -14,6 +14,9 @@ namespace coterie {
 inline constexpr uint32_t kWireVersion = 1;
 inline constexpr char kVersionMetadata[] = "coterie-kv-version";
 
+// Of a Get or Put whose payloads lie in shared memory: WINDOW.REGION, in decimal.
+inline constexpr char kWindowMetadata[] = "coterie-kv-window";
+
 inline constexpr char kGetMethod[] = "/coterie.v1.KvObjects/Get";
 inline constexpr char kPutMethod[] = "/coterie.v1.KvObjects/Put";
 

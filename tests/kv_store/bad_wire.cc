@@ -85,25 +85,38 @@ BadWire::BadWire(std::string server_address, Options options)
       listener_(Listen(address_)),
       accepting_([this] { Accept(); }) {}
 
+// Two sockets, and a thread for each direction.
+struct BadWire::Connection {
+  Connection(int client_fd, int server_fd) : client(client_fd), server(server_fd) {}
+  ~Connection() {
+    shutdown(client, SHUT_RDWR);
+    shutdown(server, SHUT_RDWR);
+    there.join();
+    back.join();
+    close(client);
+    close(server);
+  }
+
+  const int client, server;
+  std::atomic<int> num_pumps{2};  // that run
+  std::thread there, back;
+};
+
 BadWire::~BadWire() {
   stopping_ = true;
   accepting_.join();
-  {
-    std::lock_guard<std::mutex> lock(mu_);
-    for (const int fd : fds_) shutdown(fd, SHUT_RDWR);
-  }
-  for (std::thread& thread : threads_) thread.join();
-  for (const int fd : fds_) close(fd);
   close(listener_);
 }
 
 void BadWire::Accept() {
   while (!stopping_) {
+    connections_.remove_if([](const auto& connection) { return connection->num_pumps == 0; });
     pollfd waiting = {.fd = listener_, .events = POLLIN, .revents = 0};
     if (poll(&waiting, 1, 50) <= 0) continue;
     if (const int client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC); client >= 0)
       Carry(client);
   }
+  connections_.clear();
 }
 
 void BadWire::Carry(int client) {
@@ -115,12 +128,17 @@ void BadWire::Carry(int client) {
     close(server);
     return;
   }
-  std::lock_guard<std::mutex> lock(mu_);
-  fds_.push_back(client);
-  fds_.push_back(server);
-  threads_.emplace_back(
-      [this, client, server] { Pump(client, server, kPrefaceBytes, num_pumps_++); });
-  threads_.emplace_back([this, client, server] { Pump(server, client, 0, num_pumps_++); });
+  connections_.push_back(std::make_unique<Connection>(client, server));
+  Connection* const connection = connections_.back().get();
+  const uint32_t seed = num_seeds_ += 2;
+  connection->there = std::thread([=, this] {
+    Pump(client, server, kPrefaceBytes, seed);
+    --connection->num_pumps;
+  });
+  connection->back = std::thread([=, this] {
+    Pump(server, client, 0, seed + 1);
+    --connection->num_pumps;
+  });
 }
 
 void BadWire::Pump(int from, int to, size_t preface_bytes, uint32_t seed) {

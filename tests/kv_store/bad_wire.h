@@ -9,10 +9,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
+#include <list>
+#include <memory>
 #include <string>
 #include <thread>
-#include <vector>
 
 namespace coterie {
 
@@ -32,6 +32,8 @@ class BadWire {
   int64_t num_flipped() const { return num_flipped_; }
 
  private:
+  struct Connection;
+
   void Accept();
   void Carry(int client);
   void Pump(int from, int to, size_t preface_bytes, uint32_t seed);
@@ -40,12 +42,10 @@ class BadWire {
   const Options options_;
   const int listener_;
   std::atomic<int64_t> num_flipped_{0};
-  std::atomic<uint32_t> num_pumps_{0};
   std::atomic<bool> stopping_{false};
-  std::mutex mu_;  // guards what follows
-  std::vector<int> fds_;
-  std::vector<std::thread> threads_;
-  std::thread accepting_;  // last: it uses the above
+  uint32_t num_seeds_ = 0;                              // of the accepting thread, as are
+  std::list<std::unique_ptr<Connection>> connections_;  // those that are open, or were just now
+  std::thread accepting_;                               // last: it uses the above
 };
 
 }  // namespace coterie

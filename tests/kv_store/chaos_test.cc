@@ -1,7 +1,8 @@
 // Three nodes, two copies, writers and readers, and everything that goes wrong at once: nodes are
-// killed and started again, bits flip on disks, in memory and on the wire, disks are full for a
-// while, files are torn, connections break and stall. Every byte that a reader sees is compared
-// with what was written: none may be wrong, ever, and what was damaged is counted.
+// killed and started again, readers end in the middle of a read or take their time, bits flip on
+// disks, in memory and on the wire, disks are full for a while, files are torn, connections break
+// and stall, and the system's clock jumps by hours. Every byte that a reader sees is compared with
+// what was written: none may be wrong, ever, what was damaged is noticed, and no read hangs.
 //
 // KV_CHAOS_READS (10,000) objects are read, or as many as KV_CHAOS_SECONDS (120) allow.
 #include <gtest/gtest.h>
@@ -9,6 +10,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -20,15 +22,19 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "kv_store/client/grpc_block_store.h"
+#include "ops/process/clock.h"
 #include "tests/kv_store/bad_wire.h"
 #include "tests/kv_store/objects.h"
 #include "tests/kv_store/test_node.h"
+#include "tests/testing/jumping_clock.h"
 
 namespace coterie {
 namespace {
 
 constexpr int kObjects = 400;
 constexpr size_t kNodes = 3;
+constexpr absl::Duration kReadTimeout = absl::Seconds(2);
+constexpr absl::Duration kHang = absl::Seconds(60);
 
 int64_t FromEnvironment(const char* name, int64_t otherwise) {
   const char* text = std::getenv(name);
@@ -44,15 +50,15 @@ class Chaos {
     const StoreNode::Options options = {
         .memory = {.capacity_bytes = 400 << 10},
         .disk = {.capacity_bytes = 2 << 20, .segment_bytes = 128 << 10}};
-    GrpcBlockStore::Options store{.copies = 2, .put_timeout = absl::Seconds(2)};
     for (size_t i = 0; i < kNodes; ++i) {
-      nodes_.push_back(std::make_unique<TestNode>(options));
+      // To and from the first payloads go through shared memory.
+      nodes_.push_back(std::make_unique<TestNode>(options, true, 64, i == 0));
       wires_.push_back(std::make_unique<BadWire>(
           nodes_.back()->address(),
           BadWire::Options{.bytes_between_flips = 300 << 10, .seed = static_cast<uint32_t>(i)}));
-      store.members.push_back(wires_.back()->address());
+      members_.push_back(wires_.back()->address());
     }
-    store_ = *GrpcBlockStore::Create(store);
+    store_ = NewStore();
   }
 
   void Write(uint32_t seed) {
@@ -64,31 +70,54 @@ class Chaos {
         objects.push_back({TestKey(n), payloads_[static_cast<size_t>(n)]});
       }
       store_->Put(std::move(objects), {.tenant = "t"});
-      store_->Flush(absl::Now() + absl::Seconds(3));
+      store_->Flush(MonotonicNow() + absl::Seconds(3));
     }
   }
 
-  void Read(uint32_t seed) {
+  // A router after the other: each reads for a while, and ends while it reads.
+  void Read(uint32_t seed, bool is_slow) {
     std::minstd_rand random(seed);
-    while (num_read_ < num_wanted_ && absl::Now() < end_) {
-      std::vector<int> numbers;
-      std::vector<ObjectKey> keys;
-      for (int i = 0; i < 16; ++i) {
-        numbers.push_back(static_cast<int>(random() % kObjects));
-        keys.push_back(TestKey(numbers.back()));
+    while (num_read_ < num_wanted_ && MonotonicNow() < end_) {
+      std::unique_ptr<GrpcBlockStore> router = NewStore();
+      for (int i = 0; i < 100 && MonotonicNow() < end_; ++i) {
+        std::promise<void> ended;
+        const absl::Time start = MonotonicNow();
+        ReadSome(router.get(), &random, is_slow, [&] { ended.set_value(); });
+        ended.get_future().wait();
+        if (MonotonicNow() - start > kHang) ++num_hung_;
       }
-      std::promise<void> ended;
-      store_->Get(
-          keys, absl::Now() + absl::Seconds(2),
-          [&](size_t index, const StoredObject& object) {
-            if (object.bytes == nullptr) return;
-            ++num_read_;
-            if (*object.bytes != *payloads_[static_cast<size_t>(numbers[index])]) ++num_wrong_;
-          },
-          [&](const absl::Status&) { ended.set_value(); });
-      ended.get_future().wait();
+      ReadSome(router.get(), &random, is_slow, [] {});
+      num_damaged_on_arrival_ += router->counts().damaged;
     }
     stop_ = true;
+  }
+
+  void ReadSome(GrpcBlockStore* router, std::minstd_rand* random, bool is_slow,
+                std::function<void()> done) {
+    std::vector<int> numbers;
+    std::vector<ObjectKey> keys;
+    for (int i = 0; i < 16; ++i) {
+      numbers.push_back(static_cast<int>((*random)() % kObjects));
+      keys.push_back(TestKey(numbers.back()));
+    }
+    router->Get(
+        keys, MonotonicNow() + kReadTimeout,
+        [this, numbers, is_slow](size_t index, const StoredObject& object) {
+          if (object.bytes == nullptr) return;
+          ++num_read_;
+          if (*object.bytes != *payloads_[static_cast<size_t>(numbers[index])]) ++num_wrong_;
+          if (is_slow && index == 7) absl::SleepFor(absl::Milliseconds(3));  // as slow as it is
+        },
+        [done = std::move(done)](const absl::Status&) { done(); });
+  }
+
+  void JumpClock(uint32_t seed) {
+    std::minstd_rand random(seed);
+    while (!stop_ && JumpingClock::IsThere()) {
+      JumpingClock::SetOffset(absl::Seconds(static_cast<int>(random() % 36000) - 18000));
+      ++num_jumps_;
+    }
+    JumpingClock::SetOffset(absl::ZeroDuration());
   }
 
   void Break(uint32_t seed) {
@@ -98,6 +127,7 @@ class Chaos {
       switch (random() % 5) {
         case 0:
         case 1:
+          CountDamage(node);
           node.Stop();
           if (random() % 2 == 0) TearAFile(node, &random);
           node.Start();
@@ -117,7 +147,10 @@ class Chaos {
       }
       absl::SleepFor(absl::Milliseconds(100));  // the pace of the faults; nothing waits for it
     }
-    CountDamage();
+    for (const auto& node : nodes_) {
+      node->node().Verify(MonotonicNow() + kHang);
+      CountDamage(*node);
+    }
   }
 
   void Run() {
@@ -125,22 +158,31 @@ class Chaos {
     threads.emplace_back([this] { Write(1); });
     threads.emplace_back([this] { Write(2); });
     threads.emplace_back([this] { Break(3); });
-    for (uint32_t i = 0; i < 3; ++i) threads.emplace_back([this, i] { Read(10 + i); });
+    threads.emplace_back([this] { JumpClock(4); });
+    for (uint32_t i = 0; i < 3; ++i) threads.emplace_back([this, i] { Read(10 + i, i == 0); });
     for (std::thread& thread : threads) thread.join();
   }
 
   int64_t num_read() const { return num_read_; }
   int64_t num_wrong() const { return num_wrong_; }
+  uint64_t num_shared_bytes() const { return num_shared_bytes_; }
+  int64_t num_hung() const { return num_hung_; }
+  int64_t num_jumps() const { return num_jumps_; }
   int64_t num_flipped() const { return num_flipped_; }
   int64_t num_flipped_on_wires() const {
     int64_t sum = 0;
     for (const auto& wire : wires_) sum += wire->num_flipped();
     return sum;
   }
-  uint64_t num_damaged_on_arrival() const { return store_->counts().damaged; }
-  uint64_t num_noticed() const { return num_noticed_ + store_->counts().damaged; }
+  uint64_t num_damaged_on_arrival() const { return num_damaged_on_arrival_; }
+  uint64_t num_noticed() const { return num_noticed_ + num_damaged_on_arrival_; }
 
  private:
+  std::unique_ptr<GrpcBlockStore> NewStore() const {
+    return *GrpcBlockStore::Create(
+        {.members = members_, .copies = 2, .put_timeout = absl::Seconds(2)});
+  }
+
   static std::shared_ptr<std::string> AnyFile(TestNode& node, std::minstd_rand* random) {
     if (node.disk().files.empty()) return nullptr;
     auto it = node.disk().files.begin();
@@ -167,7 +209,7 @@ class Chaos {
   // As a bad memory module does, under whatever is being sent.
   void FlipInMemory(TestNode& node, std::minstd_rand* random) {
     const ObjectRef object =
-        node.node().Read(TestKey(static_cast<int>((*random)() % kObjects)), absl::Now());
+        node.node().Read(TestKey(static_cast<int>((*random)() % kObjects)), MonotonicNow());
     if (object == nullptr) return;
     const size_t at = (*random)() % object->payload().size();
     auto* byte =
@@ -176,29 +218,33 @@ class Chaos {
     ++num_flipped_;
   }
 
-  void CountDamage() {
-    for (const auto& node : nodes_) {
-      num_noticed_ += node->node().Verify(absl::Now() + absl::Seconds(60)).num_damaged;
-      const DiskTier::Counts disk = node->node().disk()->counts();
-      num_noticed_ += disk.corrupt + disk.recovered_gaps + disk.refused_segments;
-    }
+  // What a node has noticed in this life of it, and sent and taken in.
+  void CountDamage(TestNode& node) {
+    num_shared_bytes_ += node.objects().counts().shared_bytes;
+    const DiskTier::Counts disk = node.node().disk()->counts();
+    num_noticed_ += node.node().counts().memory_damaged + node.node().counts().refused_damaged +
+                    disk.corrupt + disk.recovered_gaps + disk.refused_segments;
   }
 
   const int64_t num_wanted_ = FromEnvironment("KV_CHAOS_READS", 10000);
-  const absl::Time end_ = absl::Now() + absl::Seconds(FromEnvironment("KV_CHAOS_SECONDS", 120));
+  const absl::Time end_ = MonotonicNow() + absl::Seconds(FromEnvironment("KV_CHAOS_SECONDS", 120));
   std::vector<std::shared_ptr<const std::string>> payloads_;
   std::vector<std::unique_ptr<TestNode>> nodes_;
   std::vector<std::unique_ptr<BadWire>> wires_;
-  std::unique_ptr<GrpcBlockStore> store_;
+  std::vector<std::string> members_;
+  std::unique_ptr<GrpcBlockStore> store_;  // of the writers
   std::atomic<bool> stop_{false};
-  std::atomic<int64_t> num_read_{0}, num_wrong_{0}, num_flipped_{0};
-  std::atomic<uint64_t> num_noticed_{0};
+  std::atomic<int64_t> num_read_{0}, num_wrong_{0}, num_hung_{0}, num_jumps_{0}, num_flipped_{0};
+  std::atomic<uint64_t> num_shared_bytes_{0}, num_noticed_{0}, num_damaged_on_arrival_{0};
 };
 
 TEST(ChaosTest, NoReaderEverSeesAWrongByte) {
   Chaos chaos;
   chaos.Run();
   EXPECT_EQ(chaos.num_wrong(), 0);
+  EXPECT_EQ(chaos.num_hung(), 0);
+  EXPECT_GT(chaos.num_shared_bytes(), 0u);
+  EXPECT_TRUE(chaos.num_jumps() > 0 || !JumpingClock::IsThere());
   EXPECT_GT(chaos.num_read(), 1000);
   EXPECT_TRUE(chaos.num_flipped() < 200 || chaos.num_noticed() > 0);
   RecordProperty("read", static_cast<int>(chaos.num_read()));
@@ -206,14 +252,23 @@ TEST(ChaosTest, NoReaderEverSeesAWrongByte) {
   RecordProperty("noticed", static_cast<int>(chaos.num_noticed()));
   EXPECT_GT(chaos.num_flipped_on_wires(), 0);
   std::printf(
-      "%lld objects read, %lld wrong; %lld bits flipped on disk and in memory, %lld on wires; %llu "
-      "times damage was noticed, of which %llu on arrival\n",
+      "%lld objects read, %lld wrong; %lld jumps of the clock; %lld bits flipped on disk and in "
+      "memory, %lld on wires; %llu times damage was noticed, of which %llu on arrival; %llu bytes "
+      "through "
+      "shared memory\n",
       static_cast<long long>(chaos.num_read()), static_cast<long long>(chaos.num_wrong()),
-      static_cast<long long>(chaos.num_flipped()),
+      static_cast<long long>(chaos.num_jumps()), static_cast<long long>(chaos.num_flipped()),
       static_cast<long long>(chaos.num_flipped_on_wires()),
       static_cast<unsigned long long>(chaos.num_noticed()),
-      static_cast<unsigned long long>(chaos.num_damaged_on_arrival()));
+      static_cast<unsigned long long>(chaos.num_damaged_on_arrival()),
+      static_cast<unsigned long long>(chaos.num_shared_bytes()));
 }
 
 }  // namespace
 }  // namespace coterie
+
+int main(int argc, char** argv) {
+  coterie::JumpingClock::RunUnderIt(argv);
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}

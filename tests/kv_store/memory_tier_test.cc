@@ -23,7 +23,9 @@ absl::Status Put(MemoryTier* tier, const ObjectName& name,
                  const std::shared_ptr<const std::string>& payload, int at) {
   auto reservation = tier->Reserve(name, payload->size(), At(at));
   if (!reservation.ok()) return reservation.status();
-  return tier->Commit(*std::move(reservation), payload, ObjectChecksum(name.key, *payload), At(at))
+  return tier
+      ->Commit(*std::move(reservation), MeasurePayload(name.key, payload),
+               ObjectChecksum(name.key, *payload), At(at))
       .status();
 }
 absl::Status Put(MemoryTier* tier, int n, size_t size, int at, const std::string& tenant = "t") {
@@ -38,9 +40,9 @@ TEST(MemoryTierTest, AnObjectIsSeenFromItsCommitOn) {
   EXPECT_FALSE(tier.Holds(TestKey(1)));
   EXPECT_EQ(tier.Acquire(TestKey(1), At(0)), nullptr);
   const auto payload = TestPayload(1, 300);
-  ASSERT_TRUE(
-      tier.Commit(*std::move(reservation), payload, ObjectChecksum(TestKey(1), *payload), At(0))
-          .ok());
+  ASSERT_TRUE(tier.Commit(*std::move(reservation), MeasurePayload(TestKey(1), payload),
+                          ObjectChecksum(TestKey(1), *payload), At(0))
+                  .ok());
   ASSERT_NE(tier.Acquire(TestKey(1), At(0)), nullptr);
   EXPECT_EQ(tier.Acquire(TestKey(1), At(0))->payload(), *payload);
 }
@@ -57,7 +59,10 @@ TEST(MemoryTierTest, WhatDoesNotFitItsChecksumOrSizeIsNeverSeen) {
   const auto payload = TestPayload(1, 300);
   const uint64_t right = ObjectChecksum(TestKey(1), *payload);
   const auto commit = [&](const std::shared_ptr<const std::string>& bytes, uint64_t checksum) {
-    return tier.Commit(*tier.Reserve(TestName(1), 300, At(0)), bytes, checksum, At(0)).status();
+    return tier
+        .Commit(*tier.Reserve(TestName(1), 300, At(0)), MeasurePayload(TestKey(1), bytes), checksum,
+                At(0))
+        .status();
   };
   EXPECT_TRUE(absl::IsDataLoss(commit(payload, right + 1)));
   EXPECT_TRUE(absl::IsDataLoss(commit(payload, ObjectChecksum(TestKey(2), *payload))))
@@ -74,10 +79,12 @@ TEST(MemoryTierTest, OfTwoWritersTheFirstToCommitWins) {
   auto second = tier.Reserve(TestName(1), 20, At(0));
   ASSERT_TRUE(first.ok() && second.ok());
   const auto ten = TestPayload(1, 10), twenty = TestPayload(1, 20);
-  ASSERT_TRUE(
-      tier.Commit(*std::move(second), twenty, ObjectChecksum(TestKey(1), *twenty), At(0)).ok());
-  EXPECT_TRUE(absl::IsAlreadyExists(
-      tier.Commit(*std::move(first), ten, ObjectChecksum(TestKey(1), *ten), At(0)).status()));
+  ASSERT_TRUE(tier.Commit(*std::move(second), MeasurePayload(TestKey(1), twenty),
+                          ObjectChecksum(TestKey(1), *twenty), At(0))
+                  .ok());
+  EXPECT_TRUE(absl::IsAlreadyExists(tier.Commit(*std::move(first), MeasurePayload(TestKey(1), ten),
+                                                ObjectChecksum(TestKey(1), *ten), At(0))
+                                        .status()));
   EXPECT_TRUE(absl::IsAlreadyExists(tier.Reserve(TestName(1), 10, At(0)).status()));
   EXPECT_EQ(tier.Acquire(TestKey(1), At(0))->payload(), *twenty);
   EXPECT_EQ(tier.used_bytes(), 20u);

@@ -106,7 +106,8 @@ class World {
     auto payload = TestPayload(static_cast<int>(writer), reservation.size());
     const uint64_t checksum = ObjectChecksum(TestKey(1), *payload) + (end == End::kDamaged ? 1 : 0);
     const absl::Status status =
-        tier_.Commit(std::move(reservation), payload, checksum, Now()).status();
+        tier_.Commit(std::move(reservation), MeasurePayload(TestKey(1), payload), checksum, Now())
+            .status();
     if (end == End::kDamaged) {
       EXPECT_TRUE(absl::IsDataLoss(status));
     } else if (visible_ != nullptr) {

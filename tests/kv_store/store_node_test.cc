@@ -33,8 +33,8 @@ class StoreNodeTest : public testing::Test {
     auto reservation = node_->Reserve(TestName(n), size, absl::Now());
     if (!reservation.ok()) return reservation.status();
     const auto payload = TestPayload(n, size);
-    return node_->Commit(*std::move(reservation), payload, ObjectChecksum(TestKey(n), *payload),
-                         absl::Now());
+    return node_->Commit(*std::move(reservation), MeasurePayload(TestKey(n), payload),
+                         ObjectChecksum(TestKey(n), *payload), absl::Now());
   }
   bool Reads(int n, size_t size) {
     const ObjectRef object = node_->Read(TestKey(n), absl::Now());

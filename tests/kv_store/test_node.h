@@ -5,11 +5,11 @@
 
 #include <grpc/grpc.h>
 #include <grpcpp/grpcpp.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <random>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -19,6 +19,7 @@
 #include "kv_store/client/wire.h"
 #include "kv_store/objects_service.h"
 #include "kv_store/service.h"
+#include "kv_store/shared_windows.h"
 #include "kv_store/store_node.h"
 #include "tests/kv_store/fault_folder.h"
 
@@ -32,10 +33,12 @@ class TestNode {
   }
 
   explicit TestNode(StoreNode::Options options = SmallOptions(), bool with_disk = true,
-                    int max_calls = 64)
+                    int max_calls = 64, bool shares_memory = false)
       : options_(options),
         max_calls_(max_calls),
-        address_(absl::StrCat("unix-abstract:coterie-kv-", getpid(), "-", Count()++)) {
+        shares_memory_(shares_memory),
+        address_(
+            absl::StrCat("unix-abstract:coterie-kv-", std::random_device()(), "-", Count()++)) {
     // As in a process that serves: gRPC lives from beginning to end. That it ends and begins anew
     // between two tests takes it 10 seconds now and then.
     [[maybe_unused]] static const bool is_kept = (grpc_init(), true);
@@ -51,7 +54,8 @@ class TestNode {
     CHECK(node.ok()) << node.status().ToString();
     node_ = *std::move(node);
     gate_ = std::make_unique<CallGate>(max_calls_);
-    objects_ = std::make_unique<ObjectsService>(node_.get(), gate_.get());
+    if (shares_memory_) windows_ = *SharedWindows::Start();
+    objects_ = std::make_unique<ObjectsService>(node_.get(), gate_.get(), windows_.get());
     service_ = std::make_unique<KvStoreService>(node_.get(), objects_.get(), gate_.get());
     grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(kFrameBytesMax);
@@ -69,6 +73,7 @@ class TestNode {
     server_ = nullptr;
     service_ = nullptr;
     objects_ = nullptr;
+    windows_ = nullptr;
     gate_ = nullptr;
     node_ = nullptr;
   }
@@ -92,10 +97,12 @@ class TestNode {
 
   const StoreNode::Options options_;
   const int max_calls_;
+  const bool shares_memory_;
   const std::string address_;
   std::shared_ptr<FaultDisk> disk_;
   std::unique_ptr<StoreNode> node_;
   std::unique_ptr<CallGate> gate_;
+  std::unique_ptr<SharedWindows> windows_;
   std::unique_ptr<ObjectsService> objects_;
   std::unique_ptr<KvStoreService> service_;
   std::unique_ptr<grpc::Server> server_;

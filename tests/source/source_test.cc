@@ -129,6 +129,27 @@ TEST(SourceTest, NoTabsNoCarriageReturnsNoSpacesAtTheEnd) {
   EXPECT_THAT(found, IsEmpty());
 }
 
+// The system's clock may be set at any time. Only what people read goes by it.
+TEST(SourceTest, TimeoutsGoByTheMonotonicClock) {
+  const std::set<std::string> read_by_people = {"ops/process/log.cc",
+                                                "ops/process/process_metrics.cc",
+                                                "router/http/outgoing.cc", "router/openai/pages.h"};
+  const std::regex other_clock(R"(\babsl::Now\(|\bsystem_clock::now\()");
+  std::vector<std::string> found;
+  for (const File& file : OurFiles()) {
+    if (read_by_people.contains(file.path) || absl::StartsWith(file.path, "ops/process/clock.") ||
+        absl::StartsWith(file.path, "tests/") || absl::StartsWith(file.path, "bench/")) {
+      continue;
+    }
+    for (size_t i = 0; i < file.lines.size(); ++i) {
+      if (std::regex_search(file.lines[i], other_clock))
+        found.push_back(
+            absl::StrCat(file.path, ":", i + 1, " (MonotonicNow, ops/process/clock.h)"));
+    }
+  }
+  EXPECT_THAT(found, IsEmpty());
+}
+
 TEST(SourceTest, FilesStayShort) {
   std::vector<std::string> found;
   for (const File& file : OurFiles()) {
