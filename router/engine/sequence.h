@@ -62,6 +62,7 @@ struct Sequence {
 
   ~Sequence() {
     if (store_fetch != nullptr) store_fetch->Drop();
+    if (late_fetch != nullptr) late_fetch->Drop();
   }
   Sequence(const Sequence&) = delete;
   Sequence& operator=(const Sequence&) = delete;
@@ -91,11 +92,13 @@ struct Sequence {
   std::unique_ptr<KvCache::Sequence> kv;  // null while it waits
   // What the store has of its context; null: it was not asked, or the sequence has started.
   std::shared_ptr<StoreFetch> store_fetch;
+  // The same of one that has started without it, and whose prompt is being computed.
+  std::shared_ptr<StoreFetch> late_fetch;
   // How much was computed when it yielded, until the store was asked for what was forgotten since.
   int64_t num_yielded_tokens = 0;
   // Other answers to the same prompt; they wait until it is computed, and find it in the cache.
   std::vector<std::unique_ptr<Sequence>> siblings;
-  int64_t num_cached = 0;  // of the prompt, found in the cache when it was first admitted
+  int64_t num_cached = 0;  // of the prompt, found in the cache when it was first admitted, or late
   bool queued = true;      // counts as waiting until it has started
   bool finished = false;   // its stream has ended; it leaves before the next step
   const absl::Time arrived;

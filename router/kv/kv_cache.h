@@ -128,8 +128,8 @@ class KvCache {
   // could start waits for it at most; a time in the past: it does not.
   absl::Time ReadAhead(const std::string& salt, std::span<const int32_t> tokens, StoreFetch* fetch,
                        absl::Time now);
-  // What was fetched becomes known to the prefix index, all of it or nothing; what has not come yet
-  // is given up. The fetch is over.
+  // What was fetched becomes known to the prefix index, all of it or nothing, and the fetch is
+  // over. One that has not come yet is late, and goes on.
   void Import(const std::string& salt, std::span<const int32_t> tokens, StoreFetch* fetch,
               absl::Time now);
   // How many of `tokens` a sequence would find here.

@@ -98,7 +98,7 @@ void KvCache::ForgetMarksOfLost(const std::string& salt, std::span<const int32_t
 
 void KvCache::Import(const std::string& salt, std::span<const int32_t> tokens, StoreFetch* fetch,
                      absl::Time now) {
-  if (fetch->state() != StoreFetch::State::kFetched) return store_->GiveUp(fetch, now);
+  if (fetch->state() != StoreFetch::State::kFetched) return store_->CountLate(fetch, now);
   const StoreFetch::Fetched fetched = fetch->Take();
   store_->CountImported(
       *fetch, ImportFetched(salt, tokens, fetch->checkpoint_blocks(), fetch->ids(), fetched, now),

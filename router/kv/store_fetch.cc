@@ -35,9 +35,9 @@ std::vector<ObjectKey> StoreFetch::LookupKeys() const {
 void StoreFetch::Found(const absl::StatusOr<std::vector<bool>>& present) {
   const absl::Time now = MonotonicNow();
   const bool good = present.ok() && present->size() == 2 * options_.ids.size();
-  if (!good)
+  if (!good && !Read(late_))
     options_.health->Failed(StoreHealth::Call::kLookup, now);
-  else if (now - options_.began <= options_.prompt)
+  else if (good && now - options_.began <= options_.prompt)
     options_.health->Answered(StoreHealth::Call::kLookup);
   {
     std::lock_guard<std::mutex> lock(mu_);
@@ -60,7 +60,7 @@ void StoreFetch::Get(BlockStore* store, Order order) {
     CHECK(state_ == State::kFound);
     state_ = State::kFetching;
     get_began_ = last_news_ = order.began;
-    deadline_ = order.deadline;
+    hold_until_ = order.hold_until;
     silence_ = order.silence;
     num_tokens_ = order.num_tokens;
     room_ = std::move(order.room);
@@ -106,7 +106,7 @@ void StoreFetch::Ended(const absl::Status& status) {
     // Who gave up one that was under way has counted it, who let go of one that had failed has not.
     if (given_up_ && !failed_) return;
     // Before anybody sees the end: the next request goes by it.
-    if (!status.ok()) options_.health->Failed(StoreHealth::Call::kFetch, MonotonicNow());
+    if (!status.ok() && !late_) options_.health->Failed(StoreHealth::Call::kFetch, MonotonicNow());
     news = state_ == State::kFetching;
     if (news) Fail();  // not everything has come
   }
@@ -124,6 +124,11 @@ void StoreFetch::LetGo() {
   room_.reset();
 }
 
+void StoreFetch::SetLate() {
+  std::lock_guard<std::mutex> lock(mu_);
+  late_ = true;
+}
+
 void StoreFetch::Drop() {
   std::lock_guard<std::mutex> lock(mu_);
   given_up_ = true;
@@ -132,7 +137,7 @@ void StoreFetch::Drop() {
 
 absl::Time StoreFetch::HoldUntil() const {
   std::lock_guard<std::mutex> lock(mu_);
-  return std::min(deadline_, last_news_ + silence_);
+  return std::min(hold_until_, last_news_ + silence_);
 }
 
 StoreFetch::State StoreFetch::state() const { return Read(state_); }

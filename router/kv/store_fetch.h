@@ -5,7 +5,8 @@
 //      └──────────┴───────────┴──────────────────────▲     an error, too late, not worth it
 //
 // Objects are held as they came, outside of the cache; the engine decodes them when the sequence
-// starts. What arrives when it is over is let go.
+// starts, or, if they were late, between two steps of its prompt. What arrives when it is over is
+// let go.
 //
 // Thread-safe.
 #ifndef COTERIE_ROUTER_KV_STORE_FETCH_H_
@@ -69,11 +70,15 @@ class StoreFetch : public std::enable_shared_from_this<StoreFetch> {
     int64_t num_tokens = 0;            // that need not be computed then
     std::shared_ptr<const void> room;  // let go when it is over
     absl::Time began;
-    absl::Time deadline;
-    absl::Duration silence;  // how long it may take until the next object comes
+    absl::Time hold_until;   // nobody waits longer for all of it
+    absl::Duration silence;  // nor for the next object to come
+    absl::Time deadline;     // then it is of no use any more
   };
   // Of kFound.
   void Get(BlockStore* store, Order order);
+  // Nobody waits for it any more, and that has been counted; it may still be of use.
+  void SetLate();
+  bool is_late() const { return Read(late_); }
   // Nobody is interested any more: what is held is let go.
   void Drop();
 
@@ -137,11 +142,12 @@ class StoreFetch : public std::enable_shared_from_this<StoreFetch> {
   State state_ = State::kLooking;
   bool given_up_ = false;  // by the engine, or used
   bool seen_ = false;      // what was found
-  bool failed_ = false;    // it was over because the store had failed
+  bool late_ = false;
+  bool failed_ = false;  // it was over because the store had failed
   int64_t matched_blocks_ = 0, checkpoint_blocks_ = 0;
   absl::Time found_at_ = absl::InfinitePast();
   absl::Time get_began_ = absl::InfinitePast(), last_news_ = absl::InfinitePast();
-  absl::Time deadline_ = absl::InfinitePast();
+  absl::Time hold_until_ = absl::InfinitePast();
   absl::Duration silence_;
   Wanted wanted_;
   int64_t num_tokens_ = 0;

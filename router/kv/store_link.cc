@@ -108,9 +108,10 @@ void StoreLink::ReadAhead(StoreFetch* fetch, absl::FunctionRef<Need()> need, abs
                       .num_tokens = needed.num_tokens,
                       .room = std::move(room),
                       .began = now,
-                      .deadline = now + policy_.FetchLimit(times),
+                      .hold_until = now + policy_.FetchLimit(times),
                       .silence = policy_.SilenceLimit(
-                          times, std::max(codec_->global_bytes(), codec_->local_bytes()), now)});
+                          times, std::max(codec_->global_bytes(), codec_->local_bytes()), now),
+                      .deadline = now + std::max(times.compute, policy_.FetchLimit(times))});
 }
 
 absl::Time StoreLink::HoldUntil(const StoreFetch& fetch) const {
@@ -136,7 +137,8 @@ void StoreLink::NotNeeded(StoreFetch* fetch) {
   fetch->Drop();
 }
 
-void StoreLink::GiveUp(StoreFetch* fetch, absl::Time now) {
+void StoreLink::CountLate(StoreFetch* fetch, absl::Time now) {
+  if (fetch->is_late()) return;
   switch (fetch->state()) {
     case StoreFetch::State::kLooking:
       metrics_->lookup_late.Increment();
@@ -162,7 +164,7 @@ void StoreLink::GiveUp(StoreFetch* fetch, absl::Time now) {
         metrics_->tokens_failed.Increment(static_cast<double>(fetch->num_tokens()));
       break;
   }
-  fetch->Drop();
+  fetch->SetLate();
 }
 
 void StoreLink::CountImported(const StoreFetch& fetch, int64_t num_tokens, absl::Time now) {

@@ -85,8 +85,9 @@ class StoreLink {
   }
   // The cache has all of the context.
   void NotNeeded(StoreFetch* fetch);
-  // The sequence starts, and what has not come by now is late.
-  void GiveUp(StoreFetch* fetch, absl::Time now);
+  // The sequence starts, and what has not come by now is late. It may come yet, and save the rest
+  // of the prompt.
+  void CountLate(StoreFetch* fetch, absl::Time now);
   // What was fetched is in the cache: so many tokens; 0: it was of no use.
   void CountImported(const StoreFetch& fetch, int64_t num_tokens, absl::Time now);
   void ObservePrefill(int64_t num_tokens, absl::Duration took) {

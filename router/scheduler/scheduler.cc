@@ -126,6 +126,9 @@ bool Scheduler::MakePlaceFor(const Sequence& sequence, absl::Time now) {
 
 void Scheduler::ReadAhead(absl::Time now) {
   if (cache_->store() == nullptr) return;
+  for (size_t i = running_.size(); i-- > 0;) {
+    if (running_[i]->late_fetch != nullptr) TakeUpLate(i, now);
+  }
   waiting_.ForEach([&](SequencePtr& sequence) {
     if (sequence->store_fetch != nullptr)
       cache_->ReadAhead(sequence->request.tenant, sequence->tokens, sequence->store_fetch.get(),
@@ -138,11 +141,36 @@ void Scheduler::ReadAhead(absl::Time now) {
   });
 }
 
+// What comes from the store in the midst of a prompt: the sequence starts anew with it, if that
+// saves a step at least.
+void Scheduler::TakeUpLate(size_t index, absl::Time now) {
+  Sequence& sequence = *running_[index];
+  StoreFetch& fetch = *sequence.late_fetch;
+  if (sequence.num_pending() > options_.prefill_chunk)
+    cache_->ReadAhead(sequence.request.tenant, sequence.tokens, &fetch, now);
+  else
+    fetch.Drop();
+  const StoreFetch::State state = fetch.state();
+  const int64_t computed = sequence.kv->num_tokens();
+  if (state == StoreFetch::State::kFetched &&
+      fetch.checkpoint_blocks() * kKvBlockTokens - computed >= options_.prefill_chunk) {
+    sequence.store_fetch = std::move(sequence.late_fetch);
+    Start(TakeOut(index, now), false, now);
+    const int64_t gained = sequence.kv->num_resumed() - computed;
+    sequence.num_cached =
+        std::min(sequence.num_cached + std::max<int64_t>(gained, 0), sequence.num_prompt());
+  } else if (state == StoreFetch::State::kFetched || state == StoreFetch::State::kOver) {
+    fetch.Drop();
+    sequence.late_fetch = nullptr;
+  }
+}
+
 bool Scheduler::AwaitsStore(Sequence* sequence, absl::Time now) {
   if (cache_->store() == nullptr) return false;
   // What it had computed may have been forgotten since it yielded, and be in the store.
   const int64_t had = std::exchange(sequence->num_yielded_tokens, 0);
-  if (had - kKvBlockTokens > cache_->NumResumable(sequence->request.tenant, sequence->tokens))
+  if (sequence->store_fetch == nullptr &&
+      had - kKvBlockTokens > cache_->NumResumable(sequence->request.tenant, sequence->tokens))
     sequence->store_fetch = cache_->Lookup(sequence->request.tenant, sequence->tokens, false);
   return sequence->store_fetch != nullptr &&
          cache_->ReadAhead(sequence->request.tenant, sequence->tokens, sequence->store_fetch.get(),
@@ -197,6 +225,7 @@ void Scheduler::Start(SequencePtr sequence, bool late, absl::Time now) {
     sequence->started = now;
     sequence->num_cached = std::min(sequence->kv->num_resumed(), sequence->num_prompt());
   }
+  if (fetch != nullptr && fetch->state() != StoreFetch::State::kOver) sequence->late_fetch = fetch;
   if (late) Promote(sequence.get(), now);
   InsertBySeniority(&running_, std::move(sequence));
 }
@@ -224,13 +253,22 @@ void Scheduler::Rerank(absl::Time now) {
                    [](const SequencePtr& a, const SequencePtr& b) { return Senior(*a, *b); });
 }
 
-// One that runs gives its place and its blocks up.
-void Scheduler::Yield(size_t index, absl::Time now) {
+// One that runs leaves its context to the cache.
+Scheduler::SequencePtr Scheduler::TakeOut(size_t index, absl::Time now) {
   SequencePtr sequence = std::move(running_[index]);
   running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(index));
-  sequence->num_yielded_tokens = sequence->kv->num_tokens();
   sequence->kv->Finish(now, ResumeHint::kSoon);
   sequence->kv.reset();
+  return sequence;
+}
+
+// It gives its place and its blocks up.
+void Scheduler::Yield(size_t index, absl::Time now) {
+  const int64_t computed = running_[index]->kv->num_tokens();
+  SequencePtr sequence = TakeOut(index, now);
+  sequence->num_yielded_tokens = computed;
+  // If that comes, it comes in time now.
+  if (sequence->late_fetch != nullptr) sequence->store_fetch = std::move(sequence->late_fetch);
   ++num_yields_;
   InsertBySeniority(&yielded_, std::move(sequence));
 }

@@ -85,11 +85,14 @@ class Scheduler {
   int64_t WhoHoldsTooMuchFor(const Sequence& sequence) const;
   bool MakePlaceFor(const Sequence& sequence, absl::Time now);
   void Start(SequencePtr sequence, bool late, absl::Time now);
-  // Those who wait have what the store has of them fetched meanwhile.
+  // Those who wait have what the store has of them fetched meanwhile, and those who run what was
+  // late.
   void ReadAhead(absl::Time now);
   bool AwaitsStore(Sequence* sequence, absl::Time now);
+  void TakeUpLate(size_t index, absl::Time now);
   void Promote(Sequence* sequence, absl::Time now) const;
   void Rerank(absl::Time now);
+  SequencePtr TakeOut(size_t index, absl::Time now);
   void Yield(size_t index, absl::Time now);
   void GrantPromptRows();
   bool GrowOrYield(Sequence* sequence, int64_t end, absl::Time now);

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "tests/testing/fake_block_store.h"
 #include "tests/testing/goldens.h"
 #include "tests/testing/store_router.h"
@@ -95,6 +97,38 @@ TEST_F(StoreFaultsTest, AStuckStoreIsGivenUpAndLateAnswersChangeNothing) {
     EXPECT_THAT(reader.Counted("router_kv_store_lookups_total", "late") +
                     reader.Counted("router_kv_store_tokens_total", "late"),
                 Ge(3));
+  }
+}
+
+// What comes in the midst of a prompt saves the rest of it.
+TEST_F(StoreFaultsTest, ALateAnswerSavesTheRestOfThePrompt) {
+  const std::vector<int32_t> prompt = SomeTokens(3000, 77);
+  StoreRouter writer({.model = kModel, .store = &store_});
+  const StoreRouter::Answer expected = writer.Ask(prompt);
+  writer.Flush();
+  for (const FakeBlockStore::Plan plan :
+       {FakeBlockStore::Plan{.find = How::kNever}, {.get = How::kNever}}) {
+    StoreRouter reader({.model = kModel,
+                        .store = &store_,
+                        .prefill_chunk = 16,
+                        .link = {.patience = absl::Milliseconds(1),
+                                 .policy = {.tokens_per_second = 1000,
+                                            .measure = false,
+                                            .slack = absl::Milliseconds(1),
+                                            .slack_share = 0}}});
+    store_.Do(plan);
+    const auto answer = reader.Submit(prompt, 4);
+    while (reader.Counted("router_kv_store_lookups_total", "late") +
+               reader.Counted("router_kv_store_tokens_total", "late") ==
+           0)
+      absl::SleepFor(absl::Milliseconds(1));
+    store_.Do({});
+    store_.Release();
+    const StoreRouter::Answer got = StoreRouter::Read(*answer);
+    EXPECT_EQ(got, expected);
+    EXPECT_GT(got.cached_tokens, 0);
+    EXPECT_LT(got.cached_tokens, 2944);
+    EXPECT_GE(reader.Counted("router_kv_store_tokens_total", "fetched"), got.cached_tokens);
   }
 }
 
