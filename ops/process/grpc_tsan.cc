@@ -8,6 +8,7 @@ extern "C" const char* __tsan_default_suppressions();   // NOLINT(bugprone-reser
 extern "C" const char* __tsan_default_suppressions() {  // NOLINT(bugprone-reserved-identifier)
   return "race:^grpc::internal::Callback\n"
          "race:grpc::Server::CallbackRequest\n"
+         "race:grpc::Server::SyncRequest\n"
          "race:^grpc::internal::CallOpSet\n";
 }
 #endif
