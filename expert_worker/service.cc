@@ -293,11 +293,12 @@ absl::Status ExpertWorkerService::Compute(const v1::DispatchRequest& request, Di
   }
   RETURN_IF_ERROR(ReadDispatch(request, batch));
   const auto timeout = TimeoutOf(request);
-  // ThreadSanitizer knows waits by the system's clock alone. That may jump: then it waits again.
+  // ThreadSanitizer knows waits by the system's clock alone. That may jump: hence many short ones.
   std::unique_lock<std::timed_mutex> lock(host_mu_, std::defer_lock);
   auto start = std::chrono::steady_clock::now();
   while (start - arrived <= timeout && !lock.owns_lock()) {
-    const absl::Duration left = absl::FromChrono(arrived + timeout - start);
+    const absl::Duration left =
+        std::min(absl::FromChrono(arrived + timeout - start), absl::Milliseconds(50));
     lock.try_lock_until(ToSystemClock(MonotonicNow() + left));
     start = std::chrono::steady_clock::now();
   }

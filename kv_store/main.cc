@@ -67,7 +67,12 @@ absl::Status Run() {
   CallGate gate(absl::GetFlag(FLAGS_max_calls));
   std::unique_ptr<SharedWindows> windows;
   if (absl::GetFlag(FLAGS_shared_memory)) {
-    ASSIGN_OR_RETURN(windows, SharedWindows::Start());
+    absl::StatusOr<std::unique_ptr<SharedWindows>> started = SharedWindows::Start();
+    if (started.ok()) {
+      windows = *std::move(started);
+    } else {
+      LogWarning("no memory is shared with routers", {{"reason", started.status().message()}});
+    }
   }
   ObjectsService objects(node.get(), &gate, windows.get());
   KvStoreService service(node.get(), &objects, &gate);

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "kv_store/client/key_list.h"
@@ -40,12 +41,17 @@ ObjectsService::ObjectsService(StoreNode* node, CallGate* gate, const SharedWind
 
 grpc::Status ObjectsService::Get(grpc::ServerContext* context, const v1::GetRequest* request,
                                  grpc::ServerWriter<ObjectFrame>* writer) {
+  std::optional<SharedRing> ring;
+  const grpc::Status found = RingOf(*context, &ring);
+  // Whatever this returns, the client may use the region again.
+  const absl::Cleanup over = [&] {
+    if (ring) ring->SetOver();
+  };
   const CallGate::Pass pass = gate_->Enter(*context);
   if (!pass.status().ok()) return pass.status();
+  if (!found.ok()) return found;
   const absl::StatusOr<std::vector<ObjectKey>> keys = ReadKeys(request->keys());
   if (!keys.ok()) return gate_->Refuse(std::string(keys.status().message()));
-  std::optional<SharedRing> ring;
-  if (grpc::Status status = RingOf(*context, &ring); !status.ok()) return status;
   const auto write = [&](const ObjectFrame& frame) {
     return !context->IsCancelled() &&
            writer->Write(frame, grpc::WriteOptions().set_no_compression());
@@ -118,11 +124,16 @@ class ObjectsService::Incoming {
 
 grpc::Status ObjectsService::Put(grpc::ServerContext* context,
                                  grpc::ServerReader<ObjectFrame>* reader, v1::PutReply* reply) {
+  std::optional<SharedRing> ring;
+  const grpc::Status found = RingOf(*context, &ring);
+  // Whatever this returns, the client may use the region again.
+  const absl::Cleanup over = [&] {
+    if (ring) ring->SetOver();
+  };
   const CallGate::Pass pass = gate_->Enter(*context);
   if (!pass.status().ok()) return pass.status();
+  if (!found.ok()) return found;
   if (sealed_) return {grpc::StatusCode::UNAVAILABLE, "sealed: another node takes objects"};
-  std::optional<SharedRing> ring;
-  if (grpc::Status status = RingOf(*context, &ring); !status.ok()) return status;
   ObjectFrame frame;
   std::optional<Incoming> incoming;
   for (uint32_t n = 0; reader->Read(&frame);) {

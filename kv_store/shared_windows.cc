@@ -13,9 +13,17 @@
 #include "absl/strings/str_split.h"
 #include "kernels/check.h"
 #include "kernels/status_macros.h"
+#include "ops/process/clock.h"
 #include "ops/process/log.h"
 
 namespace coterie {
+namespace {
+
+constexpr int kLookMs = 500;
+// Until who has connected has handed its window over.
+constexpr absl::Duration kPatience = absl::Seconds(5);
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<SharedWindows>> SharedWindows::Start() {
   std::random_device random;
@@ -40,41 +48,50 @@ SharedWindows::~SharedWindows() {
 }
 
 void SharedWindows::Run() {
+  bool accepts = true;
   for (;;) {
-    std::vector<pollfd> polled = {{wake_from_.get(), POLLIN, 0}, {listener_.get(), POLLIN, 0}};
+    // Without the listener for a while after it failed: it would say at once that it is ready.
+    std::vector<pollfd> polled = {{wake_from_.get(), POLLIN, 0},
+                                  {accepts ? listener_.get() : -1, POLLIN, 0}};
     std::vector<uint64_t> ids;
-    {
-      std::lock_guard<std::mutex> lock(mu_);
-      for (const auto& [id, held] : held_) {
-        polled.push_back({held.socket.get(), POLLIN, 0});
-        ids.push_back(id);
-      }
+    for (const auto& [id, held] : held_) {
+      polled.push_back({held.socket.get(), POLLIN, 0});
+      ids.push_back(id);
     }
-    // Without a timeout: the end is written to the pipe.
-    if (poll(polled.data(), polled.size(), -1) < 0) continue;
-    if (polled[0].revents != 0) return;
+    const int num_ready = poll(polled.data(), polled.size(), kLookMs);
+    if (num_ready > 0 && polled[0].revents != 0) return;
     for (size_t i = 0; i < ids.size(); ++i) {
-      if (polled[i + 2].revents == 0 || Hear(ids[i])) continue;
+      const bool has_news = num_ready > 0 && polled[i + 2].revents != 0;
+      if (has_news ? Hear(ids[i]) : MayStay(ids[i])) continue;
       std::lock_guard<std::mutex> lock(mu_);
       held_.erase(ids[i]);
     }
-    if (polled[1].revents != 0) Accept();
+    accepts = num_ready <= 0 || polled[1].revents == 0 || Accept();
   }
 }
 
-void SharedWindows::Accept() {
+bool SharedWindows::Accept() {
   OwnedFd socket = AcceptLocally(listener_.get());
-  if (socket.get() < 0) return;
+  if (socket.get() < 0) {
+    LogWarning("window not accepted", {{"reason", "no descriptor, or the router is gone"}});
+    return false;
+  }
   if (!IsOfThisUser(socket.get())) {
     LogWarning("window refused", {{"reason", "another user's process"}});
-    return;
+    return true;
   }
   std::lock_guard<std::mutex> lock(mu_);
-  if (held_.size() < kWindowsMax) held_[NewId()].socket = std::move(socket);
+  if (held_.size() < kWindowsMax)
+    held_[NewId()] = {.socket = std::move(socket), .since = MonotonicNow(), .window = nullptr};
+  return true;
+}
+
+bool SharedWindows::MayStay(uint64_t id) const {
+  const Held& held = held_.at(id);
+  return held.window != nullptr || MonotonicNow() - held.since < kPatience;
 }
 
 bool SharedWindows::Hear(uint64_t id) {
-  std::lock_guard<std::mutex> lock(mu_);
   Held& held = held_.at(id);
   if (held.window != nullptr) return false;  // has no more to say: it is the end
   OwnedFd fd = ReceiveFd(held.socket.get());
@@ -84,7 +101,10 @@ bool SharedWindows::Hear(uint64_t id) {
     LogWarning("window refused", {{"reason", window.status().message()}});
     return false;
   }
-  held.window = *std::move(window);
+  {
+    std::lock_guard<std::mutex> lock(mu_);
+    held.window = *std::move(window);
+  }
   return SendNumber(held.socket.get(), id);
 }
 

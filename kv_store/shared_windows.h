@@ -18,6 +18,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "kv_store/client/local_socket.h"
 #include "kv_store/client/shared_window.h"
 
@@ -40,20 +41,23 @@ class SharedWindows {
  private:
   struct Held {
     OwnedFd socket;
+    absl::Time since;                      // when it connected
     std::unique_ptr<SharedWindow> window;  // null: it has not come yet
   };
 
   SharedWindows(std::string name, OwnedFd listener, OwnedFd wake_from, OwnedFd wake_to);
   void Run();
-  void Accept();
+  // False: there are no descriptors left, say.
+  bool Accept();
   // False: it is to go.
   bool Hear(uint64_t id);
+  bool MayStay(uint64_t id) const;
   uint64_t NewId();
 
   const std::string name_;
   const OwnedFd listener_, wake_from_, wake_to_;
   std::random_device random_;
-  mutable std::mutex mu_;          // guards what follows
+  mutable std::mutex mu_;          // guards what follows, which the thread alone changes
   std::map<uint64_t, Held> held_;  // by id, which cannot be guessed
   std::thread thread_;             // last: it uses the above
 };

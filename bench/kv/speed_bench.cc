@@ -51,9 +51,11 @@ double GigabytesPerSecond(const Contestant& contestant, int num_clients, bool is
   for (int round = 0; round < absl::GetFlag(FLAGS_rounds); ++round) {
     if (!is_read) contestant.forget();
     std::vector<Contestant::Client> clients;
+    clients.reserve(static_cast<size_t>(num_clients));
     for (int c = 0; c < num_clients; ++c) clients.push_back(contestant.connect());
     const absl::Time start = absl::Now();
     std::vector<std::thread> threads;
+    threads.reserve(static_cast<size_t>(num_clients));
     for (int c = 0; c < num_clients; ++c) {
       threads.emplace_back([&, c] {
         const int from = num * c / num_clients, to = num * (c + 1) / num_clients;
@@ -73,6 +75,7 @@ double GigabytesPerSecond(const Contestant& contestant, int num_clients, bool is
 void FindLatency(const std::string& address) {
   const auto store = *GrpcBlockStore::Create({.members = {address}});
   std::vector<ObjectKey> keys;
+  keys.reserve(2048);
   for (int n = 0; n < 2048; ++n) keys.push_back(ExtentKey(n));
   std::vector<double> took;
   for (int i = 0; i < 1000; ++i) {

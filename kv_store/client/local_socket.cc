@@ -57,7 +57,8 @@ absl::StatusOr<OwnedFd> ListenLocally(const std::string& name) {
 
 absl::StatusOr<OwnedFd> ConnectLocally(const std::string& name) {
   const std::optional<Address> address = AddressOf(name);
-  OwnedFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  // A full queue of a listener that accepts nobody is an error, not a wait.
+  OwnedFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!address || fd.get() < 0 ||
       connect(fd.get(), reinterpret_cast<const sockaddr*>(&address->un), address->size) != 0) {
     return Failed(name);
@@ -90,7 +91,7 @@ bool SendFd(int socket, int fd) {
   header->cmsg_type = SCM_RIGHTS;
   header->cmsg_len = CMSG_LEN(sizeof(int));
   std::memcpy(CMSG_DATA(header), &fd, sizeof(int));
-  return sendmsg(socket, &message, MSG_NOSIGNAL) == 1;
+  return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
 }
 
 OwnedFd ReceiveFd(int socket) {
@@ -101,8 +102,8 @@ OwnedFd ReceiveFd(int socket) {
   message.msg_iov = &data;
   message.msg_iovlen = 1;
   message.msg_control = control;
-  message.msg_controllen = sizeof(control);
-  // Of more descriptors than one the kernel closes the rest: there is no room for them.
+  // Without the filling, in which another descriptor would find room.
+  message.msg_controllen = CMSG_LEN(sizeof(int));
   if (recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != 1) return OwnedFd();
   const cmsghdr* header = CMSG_FIRSTHDR(&message);
   if (header == nullptr || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
@@ -111,7 +112,9 @@ OwnedFd ReceiveFd(int socket) {
   }
   int fd = -1;
   std::memcpy(&fd, CMSG_DATA(header), sizeof(int));
-  return OwnedFd(fd);
+  OwnedFd received(fd);
+  if ((message.msg_flags & MSG_CTRUNC) != 0) return OwnedFd();  // more than one was sent
+  return received;
 }
 
 bool SendNumber(int socket, uint64_t number) {

@@ -103,12 +103,10 @@ void NodeCalls::EndNote(const grpc::Status& status, std::unique_ptr<grpc::Client
 bool NodeCalls::BeginWithWindow(grpc::ClientContext* context, absl::Time deadline,
                                 std::unique_ptr<SharedLink::Lease>* lease) {
   *lease = shared_.Acquire();
-  if (*lease == nullptr)
-    OpenWindow();
-  else
-    context->AddMetadata(kWindowMetadata, (*lease)->Name());
+  if (*lease != nullptr) context->AddMetadata(kWindowMetadata, (*lease)->Name());
+  OpenWindow();
   if (Begin(context, deadline)) return true;
-  if (*lease != nullptr) (*lease)->Release();
+  if (*lease != nullptr) (*lease)->Unuse();
   return false;
 }
 
@@ -123,7 +121,10 @@ void NodeCalls::OpenWindow() {
                              } else {
                                shared_.Fail();
                              }
-                             EndNote(status, std::move(call->context));
+                             // That it describes itself does not say that it is well.
+                             if (!status.ok()) Note(status).IgnoreError();
+                             num_notes_.fetch_sub(1);
+                             End(std::move(call->context));
                            });
 }
 

@@ -64,7 +64,7 @@ class NodeCalls {
                        std::unique_ptr<SharedLink::Lease>* lease);
   bool SharesMemory() const { return shared_.IsOpen(); }
   // Hands a window to the node if it has none and takes some; for the calls that come then. A call
-  // that could use one and has none does so too.
+  // that could use one does so too.
   void OpenWindow();
 
   static absl::Status Closing() { return absl::CancelledError("the store is closing"); }

@@ -59,7 +59,6 @@ class ObjectGet : public grpc::ClientReadReactor<ObjectFrame> {
   }
 
   void OnDone(const grpc::Status& grpc_status) override {
-    if (lease_ != nullptr && grpc_status.ok()) lease_->Release();
     lease_ = nullptr;
     absl::Status status = calls_->Note(grpc_status);
     if (status.ok() && next_ < keys_.size())

@@ -86,7 +86,6 @@ size_t ObjectWriter::Write(const std::vector<PutObject>& batch) {
   stream->WritesDone();
   const absl::Status status = calls_->Note(stream->Finish());
   stream = nullptr;
-  if (lease != nullptr && status.ok()) lease->Release();
   calls_->End(std::move(context));
   if (!status.ok()) return num_present;
   stored_ += reply.stored();

@@ -1,5 +1,6 @@
 #include "kv_store/client/shared_link.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -33,11 +34,9 @@ std::string SharedLink::Lease::Name() const { return absl::StrCat(opened_->id, "
 
 bool SharedLink::Lease::IsAlive() const { return coterie::IsOpen(opened_->socket.get()); }
 
-void SharedLink::Lease::Release() { released_ = true; }
-
 SharedLink::Lease::~Lease() {
   std::lock_guard<std::mutex> lock(opened_->mu);
-  opened_->uses[region_] = released_ ? Opened::Use::kFree : Opened::Use::kSpent;
+  opened_->uses[region_] = ring_.IsOver() ? Opened::Use::kFree : Opened::Use::kSpent;
 }
 
 std::unique_ptr<SharedLink::Lease> SharedLink::Acquire() {
@@ -47,19 +46,15 @@ std::unique_ptr<SharedLink::Lease> SharedLink::Acquire() {
     opened_ = nullptr;
     return nullptr;
   }
-  size_t num_spent = 0;
-  {
-    std::lock_guard<std::mutex> uses_lock(opened_->mu);
-    for (size_t i = 0; i < opened_->uses.size(); ++i) {
-      Opened::Use& use = opened_->uses[i];
-      num_spent += use == Opened::Use::kSpent;
-      if (use != Opened::Use::kFree) continue;
-      use = Opened::Use::kLeased;
-      return std::unique_ptr<Lease>(new Lease(opened_, i));
-    }
-  }
-  if (num_spent == SharedWindow::kRegions) opened_ = nullptr;
-  return nullptr;
+  std::lock_guard<std::mutex> uses_lock(opened_->mu);
+  std::array<Opened::Use, SharedWindow::kRegions>& uses = opened_->uses;
+  const auto num_spent = std::count(uses.begin(), uses.end(), Opened::Use::kSpent);
+  // Another one is made then; the calls that use this one keep it.
+  if (2 * static_cast<size_t>(num_spent) >= uses.size()) is_worn_ = true;
+  const auto free = std::find(uses.begin(), uses.end(), Opened::Use::kFree);
+  if (free == uses.end()) return nullptr;
+  *free = Opened::Use::kLeased;
+  return std::unique_ptr<Lease>(new Lease(opened_, static_cast<size_t>(free - uses.begin())));
 }
 
 bool SharedLink::IsOpen() const {
@@ -70,7 +65,7 @@ bool SharedLink::IsOpen() const {
 bool SharedLink::BeginOpening() {
   std::lock_guard<std::mutex> lock(mu_);
   const absl::Time now = MonotonicNow();
-  if (opened_ != nullptr || opening_ || now - tried_ < kTryAgain) return false;
+  if ((opened_ != nullptr && !is_worn_) || opening_ || now - tried_ < kTryAgain) return false;
   opening_ = true;
   tried_ = now;
   return true;
@@ -91,7 +86,9 @@ void SharedLink::Open(const std::string& name) {
   }
   std::lock_guard<std::mutex> lock(mu_);
   opening_ = false;
-  if (is_open) opened_ = std::move(opened);
+  if (!is_open) return;
+  opened_ = std::move(opened);
+  is_worn_ = false;
 }
 
 void SharedLink::Fail() {

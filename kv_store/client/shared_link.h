@@ -26,7 +26,8 @@ class SharedLink {
   // A region for one call.
   class Lease {
    public:
-    // Unless Release was called, the region is not used again: the node may still be at it.
+    // Of a call that has ended, or never began. Unless the node has said that its part is over, the
+    // region is not used again: it may still be at it.
     ~Lease();
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
@@ -36,8 +37,8 @@ class SharedLink {
     std::string Name() const;
     // False once the node is gone.
     bool IsAlive() const;
-    // The node has ended the call.
-    void Release();
+    // The call never began.
+    void Unuse() { ring_.SetOver(); }
 
    private:
     friend class SharedLink;
@@ -46,15 +47,14 @@ class SharedLink {
     const std::shared_ptr<Opened> opened_;
     const size_t region_;
     SharedRing ring_;
-    bool released_ = false;
   };
 
   // Null: there is no window, or all of it is in use.
   std::unique_ptr<Lease> Acquire();
 
   bool IsOpen() const;
-  // True when there is no window, nobody is opening one, and the last attempt was a while ago: the
-  // caller is to call Open, or Fail.
+  // True when there is no window, or one that is worn, nobody is opening one, and the last attempt
+  // was a while ago: the caller is to call Open, or Fail.
   bool BeginOpening();
   // name: StoreDescription.shared_memory; empty: the node takes none. Waits for an answer for at
   // most some tenths of a second.
@@ -64,6 +64,7 @@ class SharedLink {
  private:
   mutable std::mutex mu_;  // guards what follows
   std::shared_ptr<Opened> opened_;
+  bool is_worn_ = false;  // too few of its regions are left
   bool opening_ = false;
   absl::Time tried_ = absl::InfinitePast();
 };

@@ -26,15 +26,31 @@ constexpr timespec kLook = {0, 20'000'000};
 
 }  // namespace
 
-// In the shared memory, and written by the reader alone.
+// In the shared memory.
 struct SharedRing::Header {
-  std::atomic<uint64_t> taken;    // before this position all may be written over
-  std::atomic<uint32_t> changes;  // of it: what a writer waits for
+  std::atomic<uint64_t> taken;    // by the reader: before this position all may be written over
+  std::atomic<uint32_t> over;     // by the node
+  std::atomic<uint32_t> changes;  // of the others: what a writer waits for
 };
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 static_assert(std::atomic<uint32_t>::is_always_lock_free);
 
-void SharedRing::Reset() { header_->taken.store(0, std::memory_order_release); }
+void SharedRing::Reset() {
+  header_->over.store(0, std::memory_order_release);
+  header_->taken.store(0, std::memory_order_release);
+}
+
+void SharedRing::SetOver() {
+  header_->over.store(1, std::memory_order_release);
+  TellWriter();
+}
+
+bool SharedRing::IsOver() const { return header_->over.load(std::memory_order_acquire) == 1; }
+
+void SharedRing::TellWriter() {
+  header_->changes.fetch_add(1, std::memory_order_release);
+  syscall(SYS_futex, &header_->changes, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+}
 
 std::optional<uint64_t> SharedRing::Write(std::span<const char> bytes,
                                           const std::function<bool()>& give_up) {
@@ -49,7 +65,7 @@ std::optional<uint64_t> SharedRing::Write(std::span<const char> bytes,
     const uint64_t taken = header_->taken.load(std::memory_order_acquire);
     if (taken > written_) return std::nullopt;
     if (end - taken <= kRing) break;
-    if (give_up()) return std::nullopt;
+    if (IsOver() || give_up()) return std::nullopt;
     syscall(SYS_futex, &header_->changes, FUTEX_WAIT, changes, &kLook, nullptr, 0);
   }
   std::memcpy(bytes_ + position % kRing, bytes.data(), bytes.size());
@@ -68,14 +84,14 @@ std::optional<std::span<const char>> SharedRing::At(uint64_t position, uint64_t 
 
 void SharedRing::Taken(uint64_t position, uint64_t bytes) {
   header_->taken.store(position + bytes, std::memory_order_release);
-  header_->changes.fetch_add(1, std::memory_order_release);
-  syscall(SYS_futex, &header_->changes, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+  TellWriter();
 }
 
 absl::StatusOr<std::unique_ptr<SharedWindow>> SharedWindow::Create() {
   const int fd = memfd_create("coterie-kv-window", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0) return absl::ResourceExhaustedError("no memory to share");
-  if (ftruncate(fd, static_cast<off_t>(kWindowBytes)) != 0 ||
+  // All of it now: memory that cannot be had later would end the process at an access.
+  if (posix_fallocate(fd, 0, static_cast<off_t>(kWindowBytes)) != 0 ||
       fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
     close(fd);
     return absl::ResourceExhaustedError("no memory to share");

@@ -3,9 +3,9 @@
 // nothing but what the two send each other.
 //
 // It is divided into regions. A call that uses the window has a region to itself, as a ring: one
-// end writes pieces of payloads, the other takes them in that order and says how far it has come. Neither end
-// trusts the other: what is read is copied first and compared with its checksum then, positions are
-// checked, and the memory cannot be made shorter.
+// end writes pieces of payloads, the other takes them in that order and says how far it has come.
+// Neither end trusts the other: what is read is copied first and compared with its checksum then,
+// positions are checked, and the memory cannot be made shorter.
 #ifndef COTERIE_KV_STORE_CLIENT_SHARED_WINDOW_H_
 #define COTERIE_KV_STORE_CLIENT_SHARED_WINDOW_H_
 
@@ -25,11 +25,14 @@ namespace coterie {
 // where the ring begins again. Not thread-safe.
 class SharedRing {
  public:
-  // Both ends begin at position 0. Reset is called by the client, before the call.
+  // Both ends begin at position 0. Reset is called by the client, before the call; the node says
+  // when it has ended its part of it, and does not look at the region any more.
   void Reset();
+  void SetOver();
+  bool IsOver() const;
 
   // The writer's end: where the bytes are now. Waits while there is no room. Nothing: they are more
-  // than kPieceMax, `give_up` said so, or the reader says what cannot be.
+  // than kPieceMax, the call is over, `give_up` said so, or the reader says what cannot be.
   std::optional<uint64_t> Write(std::span<const char> bytes, const std::function<bool()>& give_up);
 
   // The reader's end. What lies at `position`, in the order written; nothing when that cannot be.
@@ -39,6 +42,7 @@ class SharedRing {
   void Taken(uint64_t position, uint64_t bytes);
 
  private:
+  void TellWriter();
   friend class SharedWindow;
   struct Header;
   SharedRing(std::shared_ptr<void> memory, Header* header, char* bytes)

@@ -43,7 +43,9 @@ class ConnectionSet {
   // Until none is open, or the deadline.
   void AwaitEmpty(absl::Time deadline) {
     std::unique_lock lock(mu_);
-    emptied_.wait_until(lock, ToSystemClock(deadline), [&] { return open_.empty(); });
+    const auto until =
+        std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(deadline - MonotonicNow());
+    emptied_.wait_until(lock, until, [&] { return open_.empty(); });
   }
 
  private:

@@ -132,6 +132,9 @@ class KvCache {
   // over. One that has not come yet is late, and goes on.
   void Import(const std::string& salt, std::span<const int32_t> tokens, StoreFetch* fetch,
               absl::Time now);
+  // What Import of a context that has been fetched takes.
+  int64_t BytesToImport(const std::string& salt, std::span<const int32_t> tokens,
+                        const StoreFetch& fetch);
   // How many of `tokens` a sequence would find here.
   int64_t NumResumable(const std::string& salt, std::span<const int32_t> tokens);
 

@@ -58,6 +58,13 @@ StoreLink::Need KvCache::NeedOf(const std::string& salt, std::span<const int32_t
   return need;
 }
 
+int64_t KvCache::BytesToImport(const std::string& salt, std::span<const int32_t> tokens,
+                               const StoreFetch& fetch) {
+  const StoreLink::Need need = NeedOf(salt, tokens, fetch.checkpoint_blocks());
+  return static_cast<int64_t>(need.wanted.globals.size()) * global_.block_bytes() +
+         static_cast<int64_t>(need.wanted.locals.size()) * sliding_.block_bytes();
+}
+
 absl::Time KvCache::ReadAhead(const std::string& salt, std::span<const int32_t> tokens,
                               StoreFetch* fetch, absl::Time now) {
   if (fetch->state() == StoreFetch::State::kLooking &&

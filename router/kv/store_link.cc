@@ -171,11 +171,13 @@ void StoreLink::CountImported(const StoreFetch& fetch, int64_t num_tokens, absl:
   const absl::Duration took = fetch.last_news() - fetch.get_began();
   metrics_->fetch_seconds.Observe(absl::ToDoubleSeconds(took));
   metrics_->fetched_bytes.Increment(static_cast<double>(fetch.num_bytes()));
-  policy_.ObserveFetch(fetch.num_bytes(), took, now);
   if (num_tokens > 0)
     metrics_->tokens_fetched.Increment(static_cast<double>(num_tokens));
   else
     metrics_->tokens_failed.Increment(static_cast<double>(fetch.num_tokens()));
+  // How slow a late one was has been noted.
+  if (fetch.is_late()) return;
+  policy_.ObserveFetch(fetch.num_bytes(), took, now);
   health_->Answered(StoreHealth::Call::kFetch);
 }
 

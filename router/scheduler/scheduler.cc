@@ -126,9 +126,6 @@ bool Scheduler::MakePlaceFor(const Sequence& sequence, absl::Time now) {
 
 void Scheduler::ReadAhead(absl::Time now) {
   if (cache_->store() == nullptr) return;
-  for (size_t i = running_.size(); i-- > 0;) {
-    if (running_[i]->late_fetch != nullptr) TakeUpLate(i, now);
-  }
   waiting_.ForEach([&](SequencePtr& sequence) {
     if (sequence->store_fetch != nullptr)
       cache_->ReadAhead(sequence->request.tenant, sequence->tokens, sequence->store_fetch.get(),
@@ -139,29 +136,36 @@ void Scheduler::ReadAhead(absl::Time now) {
     InsertBySeniority(&yielded_, std::move(sequence));
     return true;
   });
+  for (size_t i = running_.size(); i-- > 0;) {
+    if (running_[i]->late_fetch != nullptr) TakeUpLate(i, now);
+  }
 }
 
 // What comes from the store in the midst of a prompt: the sequence starts anew with it, if that
-// saves a step at least.
+// saves a step at least and there is room for it beside all that is held.
 void Scheduler::TakeUpLate(size_t index, absl::Time now) {
   Sequence& sequence = *running_[index];
   StoreFetch& fetch = *sequence.late_fetch;
-  if (sequence.num_pending() > options_.prefill_chunk)
-    cache_->ReadAhead(sequence.request.tenant, sequence.tokens, &fetch, now);
-  else
-    fetch.Drop();
-  const StoreFetch::State state = fetch.state();
+  const std::string& tenant = sequence.request.tenant;
   const int64_t computed = sequence.kv->num_tokens();
-  if (state == StoreFetch::State::kFetched &&
-      fetch.checkpoint_blocks() * kKvBlockTokens - computed >= options_.prefill_chunk) {
+  const bool is_known = fetch.state() != StoreFetch::State::kLooking;
+  if (sequence.num_pending() <= options_.prefill_chunk ||
+      (is_known &&
+       fetch.checkpoint_blocks() * kKvBlockTokens - computed < options_.prefill_chunk)) {
+    fetch.Drop();
+  } else {
+    cache_->ReadAhead(tenant, sequence.tokens, &fetch, now);
+  }
+  const StoreFetch::State state = fetch.state();
+  if (state == StoreFetch::State::kOver) {
+    sequence.late_fetch = nullptr;
+  } else if (state == StoreFetch::State::kFetched &&
+             cache_->BytesToImport(tenant, sequence.tokens, fetch) <= cache_->available_bytes()) {
     sequence.store_fetch = std::move(sequence.late_fetch);
     Start(TakeOut(index, now), false, now);
     const int64_t gained = sequence.kv->num_resumed() - computed;
-    sequence.num_cached =
-        std::min(sequence.num_cached + std::max<int64_t>(gained, 0), sequence.num_prompt());
-  } else if (state == StoreFetch::State::kFetched || state == StoreFetch::State::kOver) {
-    fetch.Drop();
-    sequence.late_fetch = nullptr;
+    if (gained > 0 && sequence.prefilled == absl::InfinitePast())
+      sequence.num_cached = std::min(sequence.num_cached + gained, sequence.num_prompt());
   }
 }
 
@@ -267,8 +271,16 @@ void Scheduler::Yield(size_t index, absl::Time now) {
   const int64_t computed = running_[index]->kv->num_tokens();
   SequencePtr sequence = TakeOut(index, now);
   sequence->num_yielded_tokens = computed;
-  // If that comes, it comes in time now.
-  if (sequence->late_fetch != nullptr) sequence->store_fetch = std::move(sequence->late_fetch);
+  // What is on its way and more than that comes in time now. Else it is looked up again.
+  if (const auto late = std::exchange(sequence->late_fetch, nullptr); late != nullptr) {
+    const StoreFetch::State state = late->state();
+    if ((state == StoreFetch::State::kFetching || state == StoreFetch::State::kFetched) &&
+        late->checkpoint_blocks() * kKvBlockTokens > computed) {
+      sequence->store_fetch = late;
+    } else {
+      late->Drop();
+    }
+  }
   ++num_yields_;
   InsertBySeniority(&yielded_, std::move(sequence));
 }

@@ -146,6 +146,7 @@ TEST(MemoryTierTest, ReadersNeverSeeAnythingButWhatWasWritten) {
   std::atomic<int64_t> num_read = 0, num_wrong = 0;
   std::atomic<int> clock = 0;
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
       std::minstd_rand random(static_cast<uint32_t>(t) + 1);

@@ -7,14 +7,17 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
+#include <cstring>
 #include <future>
 #include <memory>
 #include <optional>
+#include <random>
 #include <span>
 #include <string>
 #include <thread>
@@ -112,6 +115,48 @@ TEST(SharedWindowTest, MemoryThatCanBeMadeShorterIsRefused) {
   EXPECT_TRUE(absl::IsInvalidArgument(SharedWindow::Map(open("/dev/null", O_RDWR)).status()));
 }
 
+TEST(LocalSocketTest, OneDescriptorIsTakenAndOthersAreNotLeaked) {
+  int ends[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  const OwnedFd near(ends[0]), far(ends[1]);
+  ASSERT_TRUE(SendFd(near.get(), near.get()));
+  EXPECT_GE(ReceiveFd(far.get()).get(), 0);
+  const int next = dup(near.get());
+  close(next);
+  // Two in one message.
+  char byte = 'w';
+  iovec data = {&byte, 1};
+  const int two[] = {near.get(), far.get()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(two))] = {};
+  msghdr message = {};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(two));
+  std::memcpy(CMSG_DATA(header), two, sizeof(two));
+  ASSERT_EQ(sendmsg(near.get(), &message, 0), 1);
+  EXPECT_EQ(ReceiveFd(far.get()).get(), -1);
+  const int after = dup(near.get());
+  EXPECT_EQ(after, next) << "the lowest that is free";
+  close(after);
+}
+
+TEST(LocalSocketTest, AListenerThatAcceptsNobodyIsAnErrorAtOnce) {
+  const std::string name = absl::StrCat("coterie-test-", std::random_device()());
+  const OwnedFd listener = *ListenLocally(name);
+  std::vector<OwnedFd> connected;
+  for (int i = 0; i < 1000; ++i) {
+    auto socket = ConnectLocally(name);
+    if (!socket.ok()) return;
+    connected.push_back(*std::move(socket));
+  }
+  FAIL() << "1,000 connections wait";
+}
+
 class SharedMemoryTest : public testing::Test {
  protected:
   void Connect() {
@@ -200,6 +245,7 @@ TEST_F(SharedMemoryTest, MoreReadersThanRegionsReadByTheWire) {
   Connect();
   const size_t size = 2 * kPiece + 9;
   std::vector<ObjectKey> keys;
+  keys.reserve(8);
   for (int n = 0; n < 8; ++n) Put(n, size);
   for (int n = 0; n < 8; ++n) keys.push_back(TestKey(n));
   std::atomic<int> num_came = 0, num_wrong = 0;
@@ -233,6 +279,18 @@ TEST_F(SharedMemoryTest, ANodeThatDiesTakesItsWindowsAlong) {
   const uint64_t before = SharedBytes();
   EXPECT_TRUE(Get(1, 3 * kPiece));
   EXPECT_EQ(SharedBytes() - before, 3 * kPiece);
+}
+
+TEST_F(SharedMemoryTest, ANodeThatRefusesHoldsNoWriterUp) {
+  store_ = *GrpcBlockStore::Create({.members = {node_.address()}, .put_timeout = absl::Hours(1)});
+  AwaitWindow();
+  node_.objects().Seal();
+  // More than there is room for: who writes would wait for one that takes.
+  for (int n = 0; n < 4; ++n) {
+    store_->Put({{TestKey(n), TestPayload(n, 3 * SharedWindow::kRingBytes)}}, {});
+    ASSERT_TRUE(store_->Flush(Soon()));
+  }
+  EXPECT_EQ(store_->counts().put_dropped, 4u);
 }
 
 TEST_F(SharedMemoryTest, ARouterThatGoesTakesItsWindowAlong) {
