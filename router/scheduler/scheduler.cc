@@ -173,9 +173,11 @@ bool Scheduler::AwaitsStore(Sequence* sequence, absl::Time now) {
   if (cache_->store() == nullptr) return false;
   // What it had computed may have been forgotten since it yielded, and be in the store.
   const int64_t had = std::exchange(sequence->num_yielded_tokens, 0);
-  if (sequence->store_fetch == nullptr &&
-      had - kKvBlockTokens > cache_->NumResumable(sequence->request.tenant, sequence->tokens))
+  if (had - kKvBlockTokens > cache_->NumResumable(sequence->request.tenant, sequence->tokens)) {
+    if (sequence->store_fetch != nullptr)
+      sequence->store_fetch->Drop();  // it was to go on from that
     sequence->store_fetch = cache_->Lookup(sequence->request.tenant, sequence->tokens, false);
+  }
   return sequence->store_fetch != nullptr &&
          cache_->ReadAhead(sequence->request.tenant, sequence->tokens, sequence->store_fetch.get(),
                            now) > now;

@@ -69,7 +69,9 @@ double StoreRouter::Counted(const std::string& family, const std::string& label)
   for (const prometheus::MetricFamily& found : registry_.Collect()) {
     if (found.name != family) continue;
     for (const prometheus::ClientMetric& metric : found.metric) {
-      if (metric.label.front().value == label) return metric.counter.value;
+      const bool is_it = label.empty() ? metric.label.empty()
+                                       : !metric.label.empty() && metric.label[0].value == label;
+      if (is_it) return metric.counter.value + metric.gauge.value;
     }
   }
   return 0;

@@ -62,7 +62,8 @@ class StoreRouter {
   }
   // Every request has left, and what was to be written is with the store.
   void Flush();
-  // A sample of a counter: Counted("router_kv_store_tokens_total", "fetched").
+  // A sample of a counter or gauge, by the value of its label:
+  // Counted("router_kv_store_tokens_total", "fetched"); "" where there is none.
   double Counted(const std::string& family, const std::string& label) const;
 
   RouterStack& stack() { return *stack_; }

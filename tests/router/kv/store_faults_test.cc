@@ -132,6 +132,31 @@ TEST_F(StoreFaultsTest, ALateAnswerSavesTheRestOfThePrompt) {
   }
 }
 
+// Two prompts that do not fit both are under way when the store answers for one of them.
+TEST_F(StoreFaultsTest, ALateContextThatDoesNotFitPushesNothingOut) {
+  const std::vector<int32_t> prompt = SomeTokens(3000, 77);
+  StoreRouter writer({.model = kModel, .store = &store_});
+  const StoreRouter::Answer expected = writer.Ask(prompt);
+  writer.Flush();
+  const int64_t budget = writer.stack().cache().BytesFor(3005) * 51 / 50;
+  StoreRouter reader({.model = kModel,
+                      .store = &store_,
+                      .prefill_chunk = 16,
+                      .kv_bytes = budget,
+                      .link = {.patience = absl::Milliseconds(1),
+                               .policy = {.tokens_per_second = 1000, .measure = false}}});
+  store_.Do({.find = How::kNever});
+  const auto late = reader.Submit(prompt, 4);
+  const auto other = reader.Submit(SomeTokens(1500, 78), 500, "other");
+  while (reader.Counted("router_kv_held_bytes", "") < static_cast<double>(budget) * 0.75)
+    absl::SleepFor(absl::Milliseconds(1));
+  store_.Do({});
+  store_.Release();
+  EXPECT_EQ(StoreRouter::Read(*late), expected);
+  EXPECT_TRUE(StoreRouter::Read(*other).status.ok());
+  EXPECT_EQ(reader.Counted("router_kv_store_tokens_total", "failed"), 0);
+}
+
 TEST_F(StoreFaultsTest, WhoIsHeldBackHoldsNobodyElse) {
   StoreRouter reader({.model = kModel, .store = &store_});
   store_.Do({.get = How::kNever});
