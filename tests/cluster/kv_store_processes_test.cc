@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <vector>
@@ -45,15 +46,16 @@ class KvStoreProcessesTest : public testing::Test {
     return reply;
   }
 
-  // The most tokens that a new router found in the stores, of some tries: on a busy machine a fetch
-  // that falls behind is given up, and computed. Every answer has the same tokens.
-  uint32_t MostFound(const std::vector<int32_t>& expected) {
+  // The most tokens that a new router found in the stores, of one try and others until it is
+  // `enough`: on a busy machine a fetch falls behind, and some are computed meanwhile. Every answer
+  // has the same tokens.
+  uint32_t MostFound(const std::vector<int32_t>& expected, uint32_t enough) {
     uint32_t most = 0;
-    for (int i = 0; i < 10 && most == 0; ++i) {
+    for (int i = 0; i == 0 || (i < 10 && most < enough); ++i) {
       const RunningProcess router = StartRouter("next_router");
       const Reply reply = Ask(router);
       EXPECT_EQ(reply.ids(), expected);
-      most = reply.usage.cached_tokens();
+      most = std::max<uint32_t>(most, reply.usage.cached_tokens());
       router.process->Signal(SIGKILL);
       router.process->Wait();
     }
@@ -72,15 +74,16 @@ TEST_F(KvStoreProcessesTest, AnotherRouterGoesOnFromWhatADeadOneHasComputed) {
   first.process->Signal(SIGTERM);  // what is still to be written is written
   EXPECT_EQ(first.process->Wait(), 0);
 
-  EXPECT_GE(MostFound(computed.ids()), 1344u);  // all but the last blocks
+  constexpr uint32_t kAllButTheLastBlocks = 1344;
+  EXPECT_GE(MostFound(computed.ids(), kAllButTheLastBlocks), kAllButTheLastBlocks);
   // One of two copies is enough.
   stores_[0].process->Signal(SIGKILL);
   stores_[0].process->Wait();
-  EXPECT_GE(MostFound(computed.ids()), 1344u);
+  EXPECT_GE(MostFound(computed.ids(), kAllButTheLastBlocks), kAllButTheLastBlocks);
   // None is no more than what it takes to compute again.
   stores_[1].process->Signal(SIGKILL);
   stores_[1].process->Wait();
-  EXPECT_EQ(MostFound(computed.ids()), 0u);
+  EXPECT_EQ(MostFound(computed.ids(), 0), 0u);
 }
 
 }  // namespace
