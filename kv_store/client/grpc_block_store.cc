@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "kv_store/client/node_link.h"
 #include "kv_store/client/rendezvous.h"
 #include "kv_store/client/task_thread.h"
+#include "kv_store/client/ticker.h"
 #include "ops/process/clock.h"
 
 namespace coterie {
@@ -85,6 +87,9 @@ class GrpcBlockStore::Core {
   ChainMemory chains_;
   std::vector<std::unique_ptr<NodeLink>> links_;
   TaskThread thread_;  // ends before the links: its tasks use them
+  Ticker overdue_{std::chrono::milliseconds(500), [this] {
+                    for (const auto& link : links_) link->CancelOverdue();
+                  }};
 };
 
 // One Get: rounds over the members that may have what is still missing. Each round but the last

@@ -9,7 +9,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "kv_store/client/wire.h"
-#include "ops/process/clock.h"
 
 namespace coterie {
 namespace {
@@ -17,6 +16,8 @@ namespace {
 constexpr absl::Duration kNoteTimeout = absl::Seconds(2);
 // A node refuses a call that could stay for ever.
 constexpr absl::Duration kCallMax = absl::Hours(1);
+// gRPC ends a call at its deadline, as a rule; if not by then, it is cancelled.
+constexpr absl::Duration kOverdue = absl::Seconds(1);
 // More notes than these are not under way: a hint or a journal is then dropped.
 constexpr int kNotesMax = 256;
 
@@ -59,9 +60,10 @@ bool NodeCalls::IsUsable() const {
 std::string NodeCalls::Name() const { return absl::StrCat("kv store ", options_.address, ": "); }
 
 bool NodeCalls::Begin(grpc::ClientContext* context, absl::Time deadline) {
-  context->set_deadline(ToSystemClock(std::min(deadline, MonotonicNow() + kCallMax)));
+  deadline = std::min(deadline, MonotonicNow() + kCallMax);
+  context->set_deadline(ToSystemClock(deadline));
   context->AddMetadata(kVersionMetadata, absl::StrCat(kWireVersion));
-  return calls_.Add(context);
+  return calls_.Add(context, deadline + kOverdue);
 }
 
 absl::Status NodeCalls::Note(const grpc::Status& status) {

@@ -20,6 +20,7 @@
 #include "absl/time/time.h"
 #include "kv_store/client/call_set.h"
 #include "kv_store/client/shared_link.h"
+#include "ops/process/clock.h"
 #include "proto/kv.grpc.pb.h"
 
 namespace coterie {
@@ -53,6 +54,9 @@ class NodeCalls {
   absl::Status Note(const grpc::Status& status);
   // The last that a call does.
   void End(std::unique_ptr<grpc::ClientContext> context) { calls_.End(std::move(context)); }
+
+  // To be called now and then: ends those that their deadline has not.
+  void CancelOverdue() { calls_.CancelOverdue(MonotonicNow()); }
 
   // Of calls whose answer nobody waits for. False also when the node is left alone, or too many are
   // under way.

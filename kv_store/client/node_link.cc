@@ -27,6 +27,7 @@ class NodeLink::Core {
     writer_.Close();
   }
 
+  void CancelOverdue() { calls_.CancelOverdue(); }
   bool IsUsable() const { return calls_.IsUsable(); }
   bool SharesMemory() const { return calls_.SharesMemory(); }
   const std::string& address() const { return address_; }
@@ -136,6 +137,7 @@ NodeLink::NodeLink(const Options& options) : core_(std::make_unique<Core>(option
 NodeLink::~NodeLink() = default;
 void NodeLink::Close() { core_->Close(); }
 
+void NodeLink::CancelOverdue() { core_->CancelOverdue(); }
 bool NodeLink::IsUsable() const { return core_->IsUsable(); }
 bool NodeLink::SharesMemory() const { return core_->SharesMemory(); }
 void NodeLink::Find(const std::vector<ObjectKey>& keys, absl::Time deadline,

@@ -56,6 +56,8 @@ class NodeLink {
   NodeLink(const NodeLink&) = delete;
   NodeLink& operator=(const NodeLink&) = delete;
 
+  // To be called now and then, say every second: no call then outlives its deadline by much.
+  void CancelOverdue();
   // False while the node is left alone.
   bool IsUsable() const;
   // Payloads of calls that begin now go through shared memory, as far as there is room.

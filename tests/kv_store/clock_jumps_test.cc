@@ -57,9 +57,11 @@ TEST_F(ClockJumpsTest, ADeadlineIsAsFarAwayAsItWas) {
 // again is its own affair.
 class Ailing : public v1::KvObjects::Service {
  public:
-  grpc::Status Get(grpc::ServerContext*, const v1::GetRequest* request,
+  grpc::Status Get(grpc::ServerContext* context, const v1::GetRequest* request,
                    grpc::ServerWriter<v1::ObjectFrame>* writer) override {
     if (is_ill_) return {grpc::StatusCode::UNAVAILABLE, "ill"};
+    while (is_stuck_ && !context->IsCancelled())
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));  // stuck
     v1::ObjectFrame frame;
     const auto payload = TestPayload(1, 1000);
     frame.set_key(request->keys());
@@ -69,10 +71,35 @@ class Ailing : public v1::KvObjects::Service {
     return grpc::Status::OK;
   }
   void set_is_ill(bool is_ill) { is_ill_ = is_ill; }
+  void set_is_stuck(bool is_stuck) { is_stuck_ = is_stuck; }
 
  private:
-  std::atomic<bool> is_ill_{false};
+  std::atomic<bool> is_ill_{false}, is_stuck_{false};
 };
+
+// gRPC waits for its deadlines by the system's clock.
+TEST_F(ClockJumpsTest, AStuckNodeIsWaitedForNoLonger) {
+  Ailing node;
+  node.set_is_stuck(true);
+  const std::string address = absl::StrCat("unix-abstract:coterie-stuck-", std::random_device()());
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(address, grpc::InsecureServerCredentials());
+  builder.RegisterService(&node);
+  const auto server = builder.BuildAndStart();
+  ASSERT_NE(server, nullptr);
+  const auto store = *GrpcBlockStore::Create({.members = {address}});
+  for (const absl::Duration jump : {absl::Hours(5), -absl::Hours(5)}) {
+    const absl::Time start = MonotonicNow();
+    std::promise<void> ended;
+    store->Get(
+        {TestKey(1)}, start + absl::Seconds(5),
+        [](size_t, const StoredObject& object) { EXPECT_EQ(object.bytes, nullptr); },
+        [&](const absl::Status&) { ended.set_value(); });
+    JumpingClock::SetOffset(jump);
+    ended.get_future().wait();
+    EXPECT_LT(MonotonicNow() - start, kPatience) << jump;
+  }
+}
 
 TEST_F(ClockJumpsTest, ANodeThatFailedIsNotLeftAloneForHours) {
   Ailing node;
