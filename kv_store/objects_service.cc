@@ -42,7 +42,7 @@ ObjectsService::ObjectsService(StoreNode* node, CallGate* gate, const SharedWind
 grpc::Status ObjectsService::Get(grpc::ServerContext* context, const v1::GetRequest* request,
                                  grpc::ServerWriter<ObjectFrame>* writer) {
   std::optional<SharedRing> ring;
-  const grpc::Status found = RingOf(*context, &ring);
+  grpc::Status found = RingOf(*context, &ring);
   // Whatever this returns, the client may use the region again.
   const absl::Cleanup over = [&] {
     if (ring) ring->SetOver();
@@ -125,7 +125,7 @@ class ObjectsService::Incoming {
 grpc::Status ObjectsService::Put(grpc::ServerContext* context,
                                  grpc::ServerReader<ObjectFrame>* reader, v1::PutReply* reply) {
   std::optional<SharedRing> ring;
-  const grpc::Status found = RingOf(*context, &ring);
+  grpc::Status found = RingOf(*context, &ring);
   // Whatever this returns, the client may use the region again.
   const absl::Cleanup over = [&] {
     if (ring) ring->SetOver();
