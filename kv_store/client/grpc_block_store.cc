@@ -33,20 +33,26 @@ std::vector<ObjectKey> Pick(const std::vector<ObjectKey>& keys, const std::vecto
   return picked;
 }
 
+std::vector<std::unique_ptr<NodeLink>> LinksTo(const GrpcBlockStore::Options& options) {
+  std::vector<std::unique_ptr<NodeLink>> links;
+  links.reserve(options.members.size());
+  for (const std::string& member : options.members) {
+    links.push_back(
+        std::make_unique<NodeLink>(NodeLink::Options{.address = member,
+                                                     .put_queue_bytes = options.put_queue_bytes,
+                                                     .put_timeout = options.put_timeout}));
+  }
+  return links;
+}
+
 absl::Status NoMember() { return absl::UnavailableError("no kv_store of those asked answers"); }
 
 }  // namespace
 
 class GrpcBlockStore::Core {
  public:
-  explicit Core(const Options& options) : options_(options), rendezvous_(options.members) {
-    for (const std::string& member : options.members) {
-      links_.push_back(
-          std::make_unique<NodeLink>(NodeLink::Options{.address = member,
-                                                       .put_queue_bytes = options.put_queue_bytes,
-                                                       .put_timeout = options.put_timeout}));
-    }
-  }
+  explicit Core(const Options& options)
+      : options_(options), rendezvous_(options.members), links_(LinksTo(options)) {}
 
   ~Core() {
     for (const auto& link : links_) link->Close();
@@ -85,7 +91,7 @@ class GrpcBlockStore::Core {
   const Options options_;
   const Rendezvous rendezvous_;
   ChainMemory chains_;
-  std::vector<std::unique_ptr<NodeLink>> links_;
+  const std::vector<std::unique_ptr<NodeLink>> links_;
   TaskThread thread_;  // ends before the links: its tasks use them
   Ticker overdue_{std::chrono::milliseconds(500), [this] {
                     for (const auto& link : links_) link->CancelOverdue();
