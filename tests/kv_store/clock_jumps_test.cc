@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "kernels/check.h"
 #include "kv_store/client/grpc_block_store.h"
 #include "ops/process/clock.h"
 #include "proto/kv.grpc.pb.h"
@@ -57,6 +58,14 @@ TEST_F(ClockJumpsTest, ADeadlineIsAsFarAwayAsItWas) {
 // again is its own affair.
 class Ailing : public v1::KvObjects::Service {
  public:
+  Ailing() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(address_, grpc::InsecureServerCredentials());
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+    CHECK(server_ != nullptr) << address_;
+  }
+  const std::string& address() const { return address_; }
   grpc::Status Get(grpc::ServerContext* context, const v1::GetRequest* request,
                    grpc::ServerWriter<v1::ObjectFrame>* writer) override {
     if (is_ill_) return {grpc::StatusCode::UNAVAILABLE, "ill"};
@@ -74,20 +83,17 @@ class Ailing : public v1::KvObjects::Service {
   void set_is_stuck(bool is_stuck) { is_stuck_ = is_stuck; }
 
  private:
+  const std::string address_ =
+      absl::StrCat("unix-abstract:coterie-ailing-", std::random_device()());
   std::atomic<bool> is_ill_{false}, is_stuck_{false};
+  std::unique_ptr<grpc::Server> server_;  // last: it calls the above
 };
 
 // gRPC waits for its deadlines by the system's clock.
 TEST_F(ClockJumpsTest, AStuckNodeIsWaitedForNoLonger) {
   Ailing node;
   node.set_is_stuck(true);
-  const std::string address = absl::StrCat("unix-abstract:coterie-stuck-", std::random_device()());
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials());
-  builder.RegisterService(&node);
-  const auto server = builder.BuildAndStart();
-  ASSERT_NE(server, nullptr);
-  const auto store = *GrpcBlockStore::Create({.members = {address}});
+  const auto store = *GrpcBlockStore::Create({.members = {node.address()}});
   for (const absl::Duration jump : {absl::Hours(5), -absl::Hours(5)}) {
     const absl::Time start = MonotonicNow();
     std::promise<void> ended;
@@ -103,13 +109,7 @@ TEST_F(ClockJumpsTest, AStuckNodeIsWaitedForNoLonger) {
 
 TEST_F(ClockJumpsTest, ANodeThatFailedIsNotLeftAloneForHours) {
   Ailing node;
-  const std::string address = absl::StrCat("unix-abstract:coterie-ailing-", std::random_device()());
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials());
-  builder.RegisterService(&node);
-  const auto server = builder.BuildAndStart();
-  ASSERT_NE(server, nullptr);
-  const auto store = *GrpcBlockStore::Create({.members = {address}});
+  const auto store = *GrpcBlockStore::Create({.members = {node.address()}});
   for (const absl::Duration jump : {absl::Hours(5), -absl::Hours(5)}) {
     node.set_is_ill(true);
     EXPECT_FALSE(Gets(store.get(), MonotonicNow() + kPatience));

@@ -201,6 +201,26 @@ TEST_F(SharedMemoryTest, AReaderThatTakesNothingHoldsUpItselfAlone) {
   EXPECT_EQ(node_.gate().num_calls(), 0);
 }
 
+// However a call ends, the node says that it is done with the region: it can be used again.
+TEST_F(SharedMemoryTest, ARefusedCallGivesItsRegionBack) {
+  const ByHand by_hand = HandOver();
+  const SharedRing ring = by_hand.window->ring(3);
+  const auto put = [&] {
+    SharedRing(ring).Reset();
+    EXPECT_FALSE(ring.IsOver());
+    const auto context = Context(absl::StrCat(by_hand.id, ".3"));
+    v1::PutReply reply;
+    const auto writer = v1::KvObjects::NewStub(node_.NewChannel())->Put(context.get(), &reply);
+    writer->WritesDone();
+    return writer->Finish().error_code();
+  };
+  EXPECT_EQ(put(), grpc::StatusCode::OK);
+  EXPECT_TRUE(ring.IsOver());
+  node_.objects().Seal();
+  EXPECT_EQ(put(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_TRUE(ring.IsOver());
+}
+
 TEST_F(SharedMemoryTest, WindowsThatAreNoneAreRefused) {
   const ByHand by_hand = HandOver();
   for (const std::string& name :
